@@ -1,0 +1,87 @@
+"""Settings: one frozen object, made once at the door from four layers.
+
+Arguments win over environment variables, those over `penstock.toml` in the working directory,
+and that over the defaults. Inside, everything takes plain arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from penstock.errors import UsageError
+
+FILE = "penstock.toml"
+WORKSPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the whole process runs with.
+
+    database: URL of the store. workspace: the company the data belongs to. master_key: base64 of
+    32 bytes, or None (then a key file beside the database is used, and made when missing).
+    """
+
+    database: str = "sqlite:///penstock.db"
+    workspace: str = "default"
+    master_key: str | None = None
+
+
+def load(
+    arguments: Mapping[str, str | None],
+    *,
+    environment: Mapping[str, str] = os.environ,
+    directory: Path = Path("."),
+) -> Settings:
+    """Merge the layers. Raises UsageError for unknown names, blank values and unreadable files."""
+    names = {field.name for field in fields(Settings)}
+    merged: dict[str, Any] = {}
+    for layer in (_from_file(directory / FILE, names), _from_environment(environment, names)):
+        merged |= layer
+    merged |= {name: value for name, value in arguments.items() if value is not None}
+    settings = Settings(**merged)
+    if not WORKSPACE.fullmatch(settings.workspace):
+        raise UsageError(
+            f"workspace {settings.workspace!r} must be 1 to 63 of a-z, 0-9, '-' and '_', "
+            "beginning with a letter or digit"
+        )
+    return settings
+
+
+def _from_environment(environment: Mapping[str, str], names: set[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in names:
+        variable = "PENSTOCK_" + name.upper()
+        if path := environment.get(variable + "_FILE"):
+            try:
+                found[name] = Path(path).read_text().strip()
+            except OSError as error:
+                raise UsageError(
+                    f"{variable}_FILE: cannot read {path}: {error.strerror}"
+                ) from error
+        if value := environment.get(variable):
+            found[name] = value
+    return found
+
+
+def _from_file(path: Path, names: set[str]) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    try:
+        content = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: {error}") from error
+    if unknown := sorted(set(content) - names):
+        raise UsageError(
+            f"{path}: unknown setting {unknown[0]!r}; known: {', '.join(sorted(names))}"
+        )
+    for name, value in content.items():
+        if not isinstance(value, str):
+            raise UsageError(f"{path}: {name} must be a string")
+    return content

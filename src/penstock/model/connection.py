@@ -1,0 +1,78 @@
+"""A connection: one configured installation of a connector against one account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class ConnectionMode(StrEnum):
+    LIVE = "live"
+    OBSERVE = "observe"
+
+
+class ConnectionState(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a connection only knows after connecting.
+
+    id: the provider's own name of the account; a re-authorisation that yields another is refused.
+    facts: JSON values that requests may use as {facts.name}.
+    """
+
+    id: str
+    name: str
+    currency: str | None = None
+    timezone: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "currency": self.currency,
+            "timezone": self.timezone,
+            "facts": self.facts,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """target: what `connect` was given (installed key, module:attribute or a file path)."""
+
+    workspace: str
+    name: str
+    target: str
+    connector: str
+    settings: dict[str, Any]
+    account: Account | None
+    mode: ConnectionMode
+    state: ConnectionState
+    allow_loopback: bool
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """One row of the streams table. lease_owner is empty when nobody holds the lease."""
+
+    workspace: str
+    connection: str
+    stream: str
+    partition: str
+    cursor: Any
+    enumeration: dict[str, Any] | None
+    watermark: int | None
+    lease_owner: str
+    lease_until: int
+    epoch: int
+    unit_no: int
+    state: str
+    reason: str | None
+    since: int | None
+    next_run_at: int | None

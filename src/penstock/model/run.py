@@ -1,0 +1,58 @@
+"""A run: one execution of a stream, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from penstock.model.outcome import Counters
+
+
+class RunState(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class RunKind(StrEnum):
+    POLL = "poll"
+    FULL = "full"
+    BACKFILL = "backfill"
+    OBSERVE = "observe"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """What is known of a run when it starts. started_at: microseconds."""
+
+    workspace: str
+    connection: str
+    stream: str
+    kind: RunKind
+    connector: str
+    connector_version: str
+    owner: str
+    started_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as stored. work_us: microseconds from the first request to the last commit."""
+
+    run_no: int
+    workspace: str
+    connection: str
+    stream: str
+    kind: RunKind
+    connector: str
+    connector_version: str
+    owner: str
+    started_at: int
+    finished_at: int | None
+    state: RunState
+    reason: str | None
+    message: str | None
+    work_us: int
+    counters: Counters
