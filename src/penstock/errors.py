@@ -141,9 +141,14 @@ class OutsideRouteError(MendError):
 
 
 class ConnectorError(MendError):
-    """The connector's declaration is wrong."""
+    """The connector's declaration is wrong. file, line: where, if known (else "" and 0)."""
 
     code = "connector_invalid"
+
+    def __init__(self, message: str, *, file: str = "", line: int = 0) -> None:
+        super().__init__(message)
+        self.file = file
+        self.line = line
 
 
 class SettingsError(MendError):

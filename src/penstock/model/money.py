@@ -40,10 +40,11 @@ def amount(value: int | Decimal | str) -> str:
             f"money.amount takes int, Decimal or str, not {type(value).__name__}: "
             "a float has already lost digits"
         )
-    if isinstance(value, Decimal) and not value.is_finite():
+    number = Decimal(value)
+    if not number.is_finite():
         raise ValueError(f"{value} is no amount")
-    text = format(value, "f")
-    return text[1:] if text.startswith("-") and not value else text
+    text = format(number, "f")
+    return text if number else text.removeprefix("-")
 
 
 def minor(value: int | Decimal | str, currency: str, exponents: Mapping[str, int] = {}) -> str:

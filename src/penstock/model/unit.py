@@ -45,13 +45,13 @@ class Head(NamedTuple):
 class NewVersion(NamedTuple):
     """A version to write, with the head it leaves behind.
 
-    previous: `version_no` of the version it follows; None makes the document. Ids and hashes are
+    previous: `version_no` of the version it follows, 0 where it follows a grave; None makes the
+    document. Ids and hashes are
     raw bytes; content is the normal form without the two source marks, empty for a grave (which
     makes a head and no version). flags: JSON, or None.
     """
 
     document_id: bytes
-    connection: str
     document_type: str
     idempotency_key: str
     source_id: str
@@ -184,7 +184,8 @@ class UnitOfWork:
     recorded_at: int
     lease: Lease | None = None
     unit_no: int = 0
-    page: ArchivedPage | None = None
+    pages: tuple[ArchivedPage, ...] = ()
+    """The responses this unit came from; versions and letters point at the first one."""
     versions: tuple[NewVersion, ...] = ()
     marks: tuple[MovedMarks, ...] = ()
     letters: tuple[NewLetter, ...] = ()

@@ -132,10 +132,10 @@ class Documents(Protocol):
         """Write all of the unit in one durable transaction, or nothing of it.
 
         In order: fence (lease owner, epoch and unit number compared and set, lease prolonged to
-        `lease.until`), page, versions with heads and feed rows, moved marks, letters (same
+        `lease.until`), pages, versions with heads and feed rows, moved marks, letters (same
         letter_id: one more attempt, latest errors, open again), letters closed by name and those
         superseded because their document is in `accepted` or `versions`, checkpoint, counters
-        added to the run. The archived page is written only when versions or letters point at it.
+        added to the run. The archived pages are written only when versions or letters came of them.
 
         Raises LeaseLostError (epoch or owner moved on), WriteConflictError (a head is not the one
         the unit was decided upon, or a new document exists already). A unit whose unit_no is

@@ -1,0 +1,391 @@
+"""The composition root: the only place that names concrete parts and wires them.
+
+>>> with App.open(config.load({})) as app:
+...     app.connect("acme", "acme-main", {"base_url": "https://api.acme.test"}, {"api_key": "…"})
+...     reports = app.run("acme-main")
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from penstock.clock import Clock, SystemClock
+from penstock.config import Settings
+from penstock.errors import MendError, UsageError
+from penstock.model import times
+from penstock.model.connection import Account, Connection, ConnectionMode, ConnectionState
+from penstock.pipeline.collection import CollectionSource
+from penstock.pipeline.discovery import discover, the_one
+from penstock.pipeline.letters import Postmaster
+from penstock.pipeline.pull import Progress, Start
+from penstock.pipeline.reading import Installation, RecordReader
+from penstock.pipeline.replay import Replayer
+from penstock.pipeline.route import RouteHost, RouteSource
+from penstock.pipeline.source import Source
+from penstock.pipeline.unit import UnitWriter
+from penstock.read.service import ReadService
+from penstock.sdk import loader, verify
+from penstock.sdk import settings as sdk_settings
+from penstock.sdk.connector import Connector
+from penstock.sdk.verify import LOOPBACK_HOSTS, Finding
+from penstock.store.roles import Store
+from penstock.store.sqlite import SqliteStore
+from penstock.upstream import template
+from penstock.upstream.auth import Credentials, InTurn
+from penstock.upstream.client import Client
+from penstock.upstream.guard import Egress
+from penstock.vault.key_ring import KEY_BYTES, KeyRing
+from penstock.work import replaying
+from penstock.work.replaying import ReplayReport
+from penstock.work.runner import RunReport, StreamRunner
+
+__all__ = ["App", "Finding", "Progress", "ReplayReport", "RunReport", "check"]
+
+Say = Callable[[str], None]
+
+
+def check(target: str) -> list[Finding]:
+    """What is wrong with a connector, without a database and without a network."""
+    return verify.check(target)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """penstock on one database and one workspace."""
+
+    settings: Settings
+    store: Store
+    keys: KeyRing
+    read: ReadService
+    clock: Clock
+
+    @classmethod
+    def open(cls, settings: Settings, *, say: Say | None = None, clock: Clock | None = None) -> App:
+        """Open the database, made when missing. say: sentences for a person.
+
+        Raises UsageError, DatabaseError, SecretError, StoreUnavailableError.
+        """
+        store = open_store(settings.database)
+        try:
+            keys = _keys(settings, say or _silent)
+            read = ReadService(store, settings.workspace)
+            return cls(settings, store, keys, read, clock or SystemClock())
+        except BaseException:
+            store.close()
+            raise
+
+    def close(self) -> None:
+        self.store.close()
+
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def check(self, target: str) -> list[Finding]:
+        return check(target)
+
+    def connector(self, target: str) -> Connector:
+        """The connector behind a target. Raises ConnectorError."""
+        return loader.load(target).connector
+
+    def connect(
+        self,
+        target: str,
+        name: str,
+        settings: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        *,
+        observe: bool = False,
+        allow_loopback: bool = False,
+    ) -> Connection:
+        """Make a connection: settings checked, account discovered, secrets sealed.
+
+        Raises UsageError for a taken or malformed name, SettingsError, ConnectorError, and what
+        the discovery's requests raise; then nothing is stored.
+        """
+        _check_name(name)
+        if self.store.connections.get(self.settings.workspace, name) is not None:
+            raise UsageError(
+                f"connection {name} exists; change it with `penstock connections set {name}`, "
+                "or choose another --name"
+            )
+        loaded = loader.load(target)
+        connection = Connection(
+            workspace=self.settings.workspace,
+            name=name,
+            target=_lasting(target),
+            connector=loaded.connector.key,
+            settings={},
+            account=None,
+            mode=ConnectionMode.OBSERVE if observe else ConnectionMode.LIVE,
+            state=ConnectionState.ACTIVE,
+            allow_loopback=allow_loopback,
+            created_at=self._now(),
+        )
+        return self._save(loaded, connection, settings, secrets)
+
+    def reconfigure(
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        *,
+        mode: ConnectionMode | None = None,
+    ) -> Connection:
+        """Change some settings or secrets of a connection; the others stay. Raises as `connect`."""
+        installation = self._installation(name)
+        connection = installation.connection
+        if mode is not None:
+            connection = replace(connection, mode=mode)
+        merged = {**connection.settings, **settings}
+        return self._save(
+            installation.loaded, connection, merged, {**self._secrets(name), **secrets}
+        )
+
+    def test(self, name: str) -> list[Account]:
+        """Run the discovery again. Raises what its requests raise; SettingsError for another
+        account than the connection belongs to."""
+        installation = self._installation(name)
+        client = self._client(installation, self._secrets(name))
+        accounts = discover(installation, client.send, self.clock)
+        the_one(accounts, installation.connection.account)
+        return accounts
+
+    def run(
+        self,
+        name: str,
+        streams: Sequence[str] = (),
+        *,
+        full: bool = False,
+        since: datetime | None = None,
+        wait_s: float = 60.0,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> list[RunReport]:
+        """Run streams of a connection, all its polls when none is named, one after the other.
+
+        Raises MendError for what a person must change first, StreamBusyError where a living worker
+        holds a stream for longer than `wait_s`.
+        """
+        installation = self._installation(name)
+        connection = installation.connection
+        if connection.state is ConnectionState.PAUSED:
+            raise UsageError(
+                f"connection {name} is paused; `penstock connections resume {name}` first"
+            )
+        keys = [self._polled(installation, stream) for stream in streams]
+        keys = keys or _polls(installation.loaded.connector)
+        client = self._client(installation, self._secrets(name))
+        runner = StreamRunner(
+            store=self.store,
+            installation=installation,
+            make_source=_SourceMaker(installation, client, self.store, self.clock),
+            clock=self.clock,
+            observing=connection.mode is ConnectionMode.OBSERVE,
+        )
+        start = Start(full=full, since=times.microseconds(since) if since else None)
+        return [runner.run(key, start, wait_s=wait_s, progress=progress) for key in keys]
+
+    def replay(
+        self,
+        *,
+        letter: bytes | None = None,
+        stream: str | None = None,
+        connection: str | None = None,
+        reason: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> ReplayReport:
+        """Run today's mapping and contract over stored dead letters.
+
+        Without any choice all open letters of the workspace are tried. Raises UsageError for an
+        unknown letter.
+        """
+        letters = replaying.choose(
+            self.store, self.settings.workspace, letter, connection, stream, reason
+        )
+        return replaying.run(self.store, letters, self._replayer, self.clock, progress)
+
+    def _replayer(self, name: str) -> Replayer:
+        writer = UnitWriter(self.store.documents, self.store.documents.commit)
+        return Replayer(self._installation(name), writer, self.clock)
+
+    def _save(
+        self,
+        loaded: loader.Loaded,
+        connection: Connection,
+        settings: Mapping[str, Any],
+        secrets: Mapping[str, str],
+    ) -> Connection:
+        checked = sdk_settings.check(loaded.connector, settings, secrets)
+        connection = replace(connection, settings=checked.plain)
+        installation = Installation(loaded, connection)
+        client = self._client(installation, checked.secrets)
+        account = the_one(discover(installation, client.send, self.clock), connection.account)
+        connection = replace(connection, account=account)
+        sealed = {
+            field: self.keys.seal(
+                value, workspace=connection.workspace, connection=connection.name, field=field
+            )
+            for field, value in checked.secrets.items()
+        }
+        self.store.connections.save(connection, sealed, now=self._now())
+        return connection
+
+    def _installation(self, name: str) -> Installation:
+        connection = self.store.connections.get(self.settings.workspace, name)
+        if connection is None:
+            known = ", ".join(c.name for c in self.store.connections.list(self.settings.workspace))
+            raise UsageError(f"no connection {name!r}; there is: {known or 'none yet'}")
+        return Installation(loader.load(connection.target), connection)
+
+    def _secrets(self, name: str) -> dict[str, str]:
+        workspace = self.settings.workspace
+        return {
+            field: self.keys.open(sealed, workspace=workspace, connection=name, field=field)
+            for field, sealed in self.store.connections.sealed(workspace, name).items()
+        }
+
+    def _client(self, installation: Installation, secrets: Mapping[str, str]) -> Client:
+        connector, connection = installation.loaded.connector, installation.connection
+        values = values_of(connection)
+        return Client(
+            base_url=template.url(connector.base_url, values),
+            auth=InTurn(connector.auth),
+            credentials=Credentials(secrets, _texts(connection.settings)),
+            egress=Egress.of(
+                (template.url(p, values) for p in connector.permissions.http),
+                allow_loopback=connection.allow_loopback or _names_loopback(connector),
+            ),
+            clock=self.clock,
+        )
+
+    def _polled(self, installation: Installation, stream: str) -> str:
+        connector = installation.loaded.connector
+        if connector.stream(stream).mode != "poll":
+            raise UsageError(
+                f"stream {stream} of {connector.key} is a {connector.stream(stream).mode} stream; "
+                f"`run` pulls polls: {', '.join(_polls(connector)) or 'this connector has none'}"
+            )
+        return stream
+
+    def _now(self) -> int:
+        return times.microseconds(self.clock.now())
+
+
+@dataclass(frozen=True, slots=True)
+class _SourceMaker:
+    """Makes the source that serves a stream: its collection, or its sync route."""
+
+    installation: Installation
+    client: Client
+    store: Store
+    clock: Clock
+
+    def __call__(self, stream: str, postmaster: Postmaster, run_no: int, observing: bool) -> Source:
+        connector = self.installation.loaded.connector
+        mapping = connector.mappings.get(stream)
+        if mapping is not None and mapping.endpoint is not None:
+            return CollectionSource(
+                endpoint=mapping.endpoint,
+                values=values_of(self.installation.connection),
+                reader=RecordReader(self.installation, stream),
+                postmaster=postmaster,
+                send=self.client.send,
+                heads_of=self.store.documents.heads,
+            )
+        route = connector.sync_routes.get(stream)
+        if route is None:
+            raise MendError(
+                f"stream {stream} of connector {connector.key} has neither a collection nor a "
+                f"sync route; declare one, see `penstock check`"
+            )
+
+        def host() -> RouteHost:
+            return RouteHost(
+                self.installation,
+                postmaster,
+                self.client.send,
+                self.store.documents.heads,
+                self.clock,
+                run_no=run_no,
+                observing=observing,
+            )
+
+        return RouteSource(route=route, host=host, since=None, now=self.clock.now())
+
+
+def open_store(url: str) -> Store:
+    """The backend behind a database URL; the file is made when missing. Raises UsageError."""
+    if url.startswith("sqlite:"):
+        return SqliteStore.open(url)
+    raise UsageError(f"database {url.partition(':')[0]!r} is not supported; use sqlite:///FILE")
+
+
+def values_of(connection: Connection) -> template.Values:
+    """What placeholders in a connector's declarations stand for."""
+    account = connection.account
+    return {
+        "settings": connection.settings,
+        "account": account.as_json() if account else {},
+        "facts": account.facts if account else {},
+    }
+
+
+def _texts(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings that an auth scheme may use beside its secrets, a user name for instance."""
+    return {name: value for name, value in settings.items() if isinstance(value, str)}
+
+
+def _names_loopback(connector: Connector) -> bool:
+    """A manifest that literally names a loopback host allows it; `check` warns of that."""
+    return any(
+        urlsplit(pattern).hostname in LOOPBACK_HOSTS for pattern in connector.permissions.http
+    )
+
+
+def _polls(connector: Connector) -> list[str]:
+    return [stream.key for stream in connector.streams.values() if stream.mode == "poll"]
+
+
+def _silent(sentence: str) -> None:
+    """Where nobody listens."""
+
+
+def _keys(settings: Settings, say: Say) -> KeyRing:
+    """The master key: as given, or from the file beside the database, made when missing."""
+    if settings.master_key is not None:
+        return KeyRing.from_text(settings.master_key)
+    path = settings.database.removeprefix("sqlite:///")
+    if path in {"", "sqlite://", settings.database}:
+        return KeyRing(secrets.token_bytes(KEY_BYTES))
+    file = Path(path).with_suffix(".key")
+    ring, created = KeyRing.load_or_create(file)
+    if created:
+        say(
+            f"made a new master key in {file}: secrets are sealed with it, so keep it safe and "
+            "apart from backups of the database (or set PENSTOCK_MASTER_KEY)"
+        )
+    return ring
+
+
+def _check_name(name: str) -> None:
+    from penstock.sdk.connector import KEY
+
+    if not KEY.fullmatch(name):
+        raise UsageError(
+            f"connection name {name!r} must be lower case letters, digits, '_' or '-', beginning "
+            "with a letter"
+        )
+
+
+def _lasting(target: str) -> str:
+    """A file path is stored absolute, so that the connection works from any directory."""
+    path = Path(target)
+    return str(path.resolve()) if path.suffix == ".py" or path.is_dir() else target

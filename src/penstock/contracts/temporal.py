@@ -1,0 +1,115 @@
+"""Dates and instants as text: real, in range, and in normal form."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from penstock.contracts.finding import Found, quote, refuse
+from penstock.model import times
+
+FIRST_YEAR, LAST_YEAR = 1970, 2100
+DAY_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+INSTANT_PATTERN = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
+    r"(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
+)
+
+_DAY = re.compile(DAY_PATTERN[1:-1]).fullmatch
+_INSTANT = re.compile(INSTANT_PATTERN[1:-1]).fullmatch
+_OFFSET_MISSING = re.compile(INSTANT_PATTERN[1:-1].rpartition("(Z")[0]).fullmatch
+
+CACHED_DAYS = 8192
+KNOWN_DAYS: set[str] = set()
+"""Days seen before, so that the usual date costs one look; a full set starts anew."""
+
+
+def day(text: str) -> str:
+    """The text itself. Raises Found unless it names a day of 1970 to 2100."""
+    if not _DAY(text):
+        extra = "; an instant is no date" if "T" in text[:11] else ""
+        message = f"{quote(text)} is not a date such as 2026-03-02{extra}"
+    elif not FIRST_YEAR <= int(text[:4]) <= LAST_YEAR:
+        message = f"{text} is not a date from {FIRST_YEAR} to {LAST_YEAR}"
+    elif not _is_real(text):
+        message = f"{text} is not a calendar date"
+    else:
+        if len(KNOWN_DAYS) >= CACHED_DAYS:
+            KNOWN_DAYS.clear()
+        KNOWN_DAYS.add(text)
+        return text
+    raise refuse("invalid_format", message, "I-F2")
+
+
+def _is_real(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def instant(text: str) -> str:
+    """UTC with Z, cut to microseconds, no trailing zeros in the fraction. Raises Found."""
+    match = _INSTANT(text)
+    if match is None:
+        raise _malformed(text)
+    fraction, offset = match[1], match[2]
+    if fraction and len(fraction) > 7:
+        text = text[:19] + fraction[:7] + offset  # cut, never rounded (contracts, 1.2)
+    value = _real(text)
+    if not fraction and offset == "Z" and FIRST_YEAR <= value.year <= LAST_YEAR:
+        return text
+    return _written(value, text)
+
+
+def moment(name: str, value: datetime) -> str:
+    """The same for an aware datetime. Raises Found."""
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise refuse("invalid_type", f"{name} must carry an offset; a naive datetime does not")
+    return _written(value, value.isoformat())
+
+
+def _real(text: str) -> datetime:
+    hour, second, offset_minute = text[11:13], text[17:19], text[-2:]
+    if hour != "24" and second != "60" and (text[-1] == "Z" or offset_minute < "60"):
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass
+    raise refuse("invalid_format", f"{quote(text)} is not a real instant", "I-F2")
+
+
+def microseconds(text: str) -> int:
+    """Microseconds since 1970 behind an instant in normal form."""
+    return times.microseconds(datetime.fromisoformat(text))
+
+
+def local_day(text: str, zone: str) -> str:
+    """The day of an instant in normal form in an IANA zone. Raises KeyError for no such zone."""
+    if zone == "UTC":
+        return text[:10]
+    return datetime.fromisoformat(text).astimezone(ZoneInfo(zone)).date().isoformat()
+
+
+def days_after(start: date, days: int) -> str:
+    return (start + timedelta(days=days)).isoformat()
+
+
+def _written(value: datetime, shown: str) -> str:
+    try:
+        if FIRST_YEAR <= value.astimezone(UTC).year <= LAST_YEAR:
+            return times.write(value)
+    except (OverflowError, ValueError):
+        pass
+    message = f"{quote(shown)} is not an instant from {FIRST_YEAR} to {LAST_YEAR}"
+    raise refuse("invalid_format", message, "I-F2")
+
+
+def _malformed(text: str) -> Found:
+    if _OFFSET_MISSING(text):
+        message = f"{quote(text)} carries no offset such as Z or +01:00"
+    else:
+        message = f"{quote(text)} is not an instant such as 2026-03-02T10:00:00Z"
+    return refuse("invalid_format", message, "I-F2")

@@ -1,0 +1,35 @@
+"""Where pages come from: a collection endpoint, or a route of the author's."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from penstock.pipeline.enumeration import Enumeration
+from penstock.pipeline.stage import Stage
+from penstock.upstream.since import Since
+from penstock.upstream.trail import Trail
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page, staged. cursor: how to go on (JSON); where has_more is False, what the next run
+    starts with. trail: the way so far, this page's following one included. watermark: microseconds,
+    where the route names one itself."""
+
+    stage: Stage
+    cursor: Any
+    has_more: bool
+    trail: Trail = field(default_factory=Trail)
+    watermark: int | None = None
+
+
+class Source(Protocol):
+    """Yields staged pages; each is committed before the next one is asked for."""
+
+    @property
+    def since(self) -> Since | None: ...
+
+    def pages(self, cursor: Any, enumeration: Enumeration) -> Generator[Page, None, None]:
+        """From the cursor of the last committed page, None for the first page."""

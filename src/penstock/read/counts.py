@@ -1,0 +1,25 @@
+"""How much there is: documents by type, open dead letters by reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """documents: type to {"documents", "deleted", "versions"}. letters: reason to open letters."""
+
+    documents: Mapping[str, Mapping[str, int]]
+    letters: Mapping[str, int]
+
+    @property
+    def open_letters(self) -> int:
+        return sum(self.letters.values())
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "documents": {kind: dict(counts) for kind, counts in self.documents.items()},
+            "dead_letters": dict(self.letters),
+        }

@@ -1,0 +1,71 @@
+"""A connection's settings: checked against the connector's JSON Schema, secrets kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.errors import SettingsError
+from penstock.sdk.connector import Connector
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Checked settings. plain: may be shown; secrets: to be sealed, never shown."""
+
+    plain: dict[str, Any]
+    secrets: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Settings({self.plain!r}, secrets={sorted(self.secrets)})"
+
+
+def check(connector: Connector, plain: Mapping[str, Any], secrets: Mapping[str, str]) -> Settings:
+    """Validate against the schema. Raises SettingsError naming every fault and no secret value."""
+    secret_names = set(connector.secret_names)
+    if misplaced := sorted(secret_names & set(plain)):
+        raise SettingsError(
+            f"{misplaced[0]} is a secret of connector {connector.key}; give it with "
+            f"--secret {misplaced[0]}=…, so that it is sealed"
+        )
+    if unknown := sorted(set(secrets) - secret_names):
+        known = ", ".join(sorted(secret_names)) or "none"
+        raise SettingsError(
+            f"{unknown[0]} is no secret of connector {connector.key}; its secrets: {known}"
+        )
+    faults = _faults(connector.settings, {**plain, **secrets}, secret_names)
+    if faults:
+        raise SettingsError(f"settings of connector {connector.key}: " + "; ".join(faults))
+    return Settings(dict(plain), dict(secrets))
+
+
+def missing_secrets(connector: Connector, given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Required secrets that were not given, in the schema's order."""
+    required = connector.settings.get("required", ())
+    return tuple(n for n in connector.secret_names if n in required and n not in given)
+
+
+def _faults(schema: Mapping[str, Any], value: dict[str, Any], secret_names: set[str]) -> list[str]:
+    import jsonschema_rs
+
+    closed = {"additionalProperties": False, **schema}
+    try:
+        validator = jsonschema_rs.validator_for(closed, validate_formats=True)
+    except (jsonschema_rs.ValidationError, ValueError) as error:
+        raise SettingsError(f"the settings schema itself is not valid: {error}") from error
+    return [
+        f"{_name(error.instance_path)}: {_told(error, secret_names)}"
+        for error in validator.iter_errors(value)
+    ]
+
+
+def _name(path: Any) -> str:
+    return ".".join(str(part) for part in path) or "settings"
+
+
+def _told(error: Any, secret_names: set[str]) -> str:
+    if error.instance_path and error.instance_path[0] in secret_names:
+        return "the secret does not fit the schema"
+    text = str(error.message)
+    return text if len(text) <= 200 else text[:197] + "..."

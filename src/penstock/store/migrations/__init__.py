@@ -1,0 +1,1 @@
+"""Migrations: one revision a file, from an empty database to the tables of this release."""

@@ -1,0 +1,1 @@
+"""Revisions, in order. A released one never changes and never imports the tables of today."""

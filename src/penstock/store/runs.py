@@ -1,0 +1,99 @@
+"""Runs: one row each, counters added by every unit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from penstock.model.outcome import COUNTER_NAMES, Counters
+from penstock.model.run import NewRun, Run, RunKind, RunState
+from penstock.store.engines import Engines
+from penstock.store.tables import runs
+
+
+class SqlRuns:
+    """Role `Runs` over the tables. The unit of work adds the counters, not this class."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+
+    def start(self, run: NewRun) -> int:
+        """A new run in state running; its number."""
+        row = asdict(run) | Counters().as_json() | {"state": RunState.RUNNING, "work_us": 0}
+        with self._engines.writer.begin() as connection:
+            made = connection.execute(insert(runs).values(row).returning(runs.c.run_no))
+            return int(made.scalar_one())
+
+    def finish(
+        self,
+        run_no: int,
+        *,
+        state: RunState,
+        reason: str | None,
+        message: str | None,
+        finished_at: int,
+        work_us: int,
+        counters: Counters | None = None,
+    ) -> None:
+        """End a run. counters: only for runs that commit no units (observation)."""
+        ending: dict[str, Any] = {
+            "state": state,
+            "reason": reason,
+            "message": message,
+            "finished_at": finished_at,
+            "work_us": work_us,
+        }
+        ending |= counters.as_json() if counters else {}
+        with self._engines.writer.begin() as connection:
+            connection.execute(update(runs).where(runs.c.run_no == run_no).values(ending))
+
+    def get(self, run_no: int) -> Run | None:
+        """The run, or None."""
+        with self._engines.reader.connect() as connection:
+            row = connection.execute(select(runs).where(runs.c.run_no == run_no)).one_or_none()
+        return _run(row) if row else None
+
+    def list(self, workspace: str, *, connection: str | None = None, limit: int = 50) -> list[Run]:
+        """Latest first."""
+        wanted = select(runs).where(runs.c.workspace == workspace)
+        if connection is not None:
+            wanted = wanted.where(runs.c.connection == connection)
+        wanted = wanted.order_by(runs.c.run_no.desc()).limit(limit)
+        with self._engines.reader.connect() as reading:
+            return [_run(row) for row in reading.execute(wanted)]
+
+    def interrupt(
+        self, workspace: str, connection: str, stream: str, *, now: int, except_run: int
+    ) -> int:
+        """Mark runs of the stream still `running` as interrupted; how many."""
+        left_behind = (
+            update(runs)
+            .where(runs.c.workspace == workspace, runs.c.connection == connection)
+            .where(runs.c.stream == stream, runs.c.state == RunState.RUNNING)
+            .where(runs.c.run_no != except_run)
+            .values(state=RunState.INTERRUPTED, finished_at=now)
+        )
+        with self._engines.writer.begin() as writing:
+            return writing.execute(left_behind).rowcount
+
+
+def _run(row: Row[Any]) -> Run:
+    return Run(
+        run_no=row.run_no,
+        workspace=row.workspace,
+        connection=row.connection,
+        stream=row.stream,
+        kind=RunKind(row.kind),
+        connector=row.connector,
+        connector_version=row.connector_version,
+        owner=row.owner,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        state=RunState(row.state),
+        reason=row.reason,
+        message=row.message,
+        work_us=row.work_us,
+        counters=Counters(*(row._mapping[name] for name in COUNTER_NAMES)),
+    )

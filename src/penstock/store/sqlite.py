@@ -1,0 +1,101 @@
+"""The SQLite backend: one file, several processes, all roles.
+
+Start at `SqliteStore.open`. What is hot stands in `sqlite_documents`, what both backends share in
+the modules named for their role.
+"""
+
+from __future__ import annotations
+
+from penstock.store import schema
+from penstock.store.connections import SqlConnections
+from penstock.store.engines import Engines
+from penstock.store.feed import SqlFeed
+from penstock.store.letters import SqlLetters
+from penstock.store.reader import SqlReader
+from penstock.store.roles import (
+    Connections,
+    Documents,
+    Feed,
+    Letters,
+    Reader,
+    Runs,
+    StoreFacts,
+    Streams,
+)
+from penstock.store.runs import SqlRuns
+from penstock.store.sqlite_build import TEXT, VERSION, hazard
+from penstock.store.sqlite_documents import SqliteDocuments
+from penstock.store.sqlite_engine import open_engines, settings
+from penstock.store.sqlite_file import DatabaseFile
+from penstock.store.streams import SqlStreams
+
+
+class SqliteStore:
+    """Role `Store` on one SQLite file. Made by `open`, closed by `close` or a with-block."""
+
+    documents: Documents
+    streams: Streams
+    runs: Runs
+    connections: Connections
+    letters: Letters
+    reader: Reader
+    feed: Feed
+
+    def __init__(self, url: str, file: DatabaseFile, engines: Engines) -> None:
+        documents = SqliteDocuments(engines.writer)
+        self.documents = documents
+        self.streams = SqlStreams(engines)
+        self.runs = SqlRuns(engines)
+        self.connections = SqlConnections(engines)
+        self.letters = SqlLetters(engines, documents.write_letters)
+        self.reader = SqlReader(engines)
+        self.feed = SqlFeed(engines)
+
+        self._url = url
+        self._file = file
+        self._engines = engines
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = True) -> SqliteStore:
+        """Open sqlite:///relative.db, sqlite:////absolute.db, or sqlite:// (kept nowhere).
+
+        create: make the file and its tables when missing. Raises UsageError for another URL,
+        DatabaseError where file, place or schema do not fit, StoreUnavailableError where the file
+        cannot be opened now.
+        """
+        file = DatabaseFile(url, create=create, alone=hazard(VERSION) is not None)
+        try:
+            engines = open_engines(file.path)
+            schema.ensure(engines)
+        except BaseException:
+            file.close()
+            raise
+        return cls(url, file, engines)
+
+    def facts(self) -> StoreFacts:
+        """What `doctor` shows."""
+        with self._engines.writer.connect() as connection:
+            found = schema.state(connection)
+            kept = settings(connection.connection.driver_connection)
+        sentence = hazard(VERSION)
+        return StoreFacts(
+            url=self._url,
+            dialect="sqlite",
+            driver_version=TEXT,
+            schema_revision=found.found,
+            schema_current=found.current,
+            size_bytes=self._file.size_bytes(),
+            hazards=(sentence,) if sentence else (),
+            settings=kept,
+        )
+
+    def close(self) -> None:
+        """Close all connections and give the file free. Closing twice is allowed."""
+        self._engines.close()
+        self._file.close()
+
+    def __enter__(self) -> SqliteStore:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,171 @@
+"""Streams: resume points and leases, one row for each stream and partition."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, case, or_, select, update
+
+from penstock.errors import StreamBusyError
+from penstock.model.connection import StreamState
+from penstock.model.unit import Checkpoint, Lease
+from penstock.store import json_text
+from penstock.store.engines import Engines
+from penstock.store.tables import stream_state
+
+NEW = "new"
+"""State of a stream that nobody has given a state yet."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KEY = ("workspace", "connection", "stream", "partition")
+_UNTOUCHED = {
+    "lease_owner": "",
+    "lease_until": 0,
+    "epoch": 0,
+    "unit_no": 0,
+    "state": NEW,
+}
+
+
+class SqlStreams:
+    """Role `Streams` over the tables. Every change is one statement that compares and sets."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+
+    def get(
+        self, workspace: str, connection: str, stream: str, partition: str = ""
+    ) -> StreamState | None:
+        """The stream's row, None before its first use."""
+        key = (workspace, connection, stream, partition)
+        with self._engines.reader.connect() as reading:
+            row = reading.execute(select(stream_state).where(_is(*key))).one_or_none()
+        return _state(row) if row else None
+
+    def list(self, workspace: str, connection: str | None = None) -> list[StreamState]:
+        """All rows, in order of connection, stream and partition."""
+        wanted = select(stream_state).where(stream_state.c.workspace == workspace)
+        if connection is not None:
+            wanted = wanted.where(stream_state.c.connection == connection)
+        wanted = wanted.order_by(*(stream_state.c[name] for name in _KEY))
+        with self._engines.reader.connect() as reading:
+            return [_state(row) for row in reading.execute(wanted)]
+
+    def claim(self, lease: Lease, *, now: int, held_by: str | None = None) -> StreamState | None:
+        """Take the lease if it is free, run out, or still held by `held_by`; else None."""
+        row = stream_state.c
+        taken = {"lease_owner": lease.owner, "lease_until": microseconds(lease.until)}
+        claim = (
+            self._engines.upsert(stream_state)
+            .values(_UNTOUCHED | _key_of(lease) | taken | {"epoch": 1})
+            .on_conflict_do_update(
+                index_elements=_KEY,
+                set_=taken | {"epoch": row.epoch + 1},
+                where=or_(
+                    row.lease_owner == "", row.lease_until <= now, row.lease_owner == held_by
+                ),
+            )
+            .returning(stream_state)
+        )
+        with self._engines.writer.begin() as writing:
+            claimed = writing.execute(claim).one_or_none()
+        return _state(claimed) if claimed else None
+
+    def release(self, lease: Lease) -> bool:
+        """Give the lease back if it is still ours (owner and epoch). True if it was."""
+        row = stream_state.c
+        ours = and_(
+            _is(lease.workspace, lease.connection, lease.stream, lease.partition),
+            row.lease_owner == lease.owner,
+            row.epoch == lease.epoch,
+        )
+        free = update(stream_state).where(ours).values(lease_owner="", lease_until=0)
+        with self._engines.writer.begin() as writing:
+            return writing.execute(free).rowcount == 1
+
+    def set_checkpoint(
+        self, workspace: str, connection: str, stream: str, checkpoint: Checkpoint, *, now: int
+    ) -> None:
+        """Overwrite the resume point by hand; raises StreamBusyError under a running lease.
+
+        The epoch moves on, so that a worker whose lease ran out cannot write over it.
+        """
+        row = stream_state.c
+        key = (workspace, connection, stream, "")
+        point = {
+            "cursor": json_text.dump(checkpoint.cursor),
+            "enumeration": json_text.dump(checkpoint.enumeration),
+            "watermark": checkpoint.watermark,
+        }
+        overwrite = (
+            self._engines.upsert(stream_state)
+            .values(_UNTOUCHED | dict(zip(_KEY, key, strict=True)) | point)
+            .on_conflict_do_update(
+                index_elements=_KEY,
+                set_=point | {"lease_owner": "", "lease_until": 0, "epoch": row.epoch + 1},
+                where=or_(row.lease_owner == "", row.lease_until <= now),
+            )
+            .returning(row.epoch)
+        )
+        with self._engines.writer.begin() as writing:
+            if writing.execute(overwrite).one_or_none() is None:
+                holder = writing.execute(select(stream_state).where(_is(*key))).one()
+                raise StreamBusyError(
+                    f"{connection}/{stream} is being run by {holder.lease_owner}; its checkpoint "
+                    "can be set when that run has ended",
+                    owner=holder.lease_owner,
+                    until=_EPOCH + timedelta(microseconds=holder.lease_until),
+                )
+
+    def set_state(
+        self,
+        workspace: str,
+        connection: str,
+        stream: str,
+        *,
+        state: str,
+        reason: str | None,
+        now: int,
+        next_run_at: int | None = None,
+    ) -> None:
+        """One state, one reason, one next run; `since` moves only when the state changes."""
+        row = stream_state.c
+        told = {"state": state, "reason": reason, "next_run_at": next_run_at}
+        key = dict(zip(_KEY, (workspace, connection, stream, ""), strict=True))
+        tell = (
+            self._engines.upsert(stream_state)
+            .values(_UNTOUCHED | key | told | {"since": now})
+            .on_conflict_do_update(
+                index_elements=_KEY,
+                set_=told | {"since": case((row.state == state, row.since), else_=now)},
+            )
+        )
+        with self._engines.writer.begin() as writing:
+            writing.execute(tell)
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since 1970, exact (a float would round)."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _is(workspace: str, connection: str, stream: str, partition: str) -> ColumnElement[bool]:
+    row = stream_state.c
+    return and_(
+        row.workspace == workspace,
+        row.connection == connection,
+        row.stream == stream,
+        row.partition == partition,
+    )
+
+
+def _key_of(lease: Lease) -> dict[str, str]:
+    return {name: getattr(lease, name) for name in _KEY}
+
+
+def _state(row: Row[Any]) -> StreamState:
+    fields = dict(row._mapping)
+    fields["cursor"] = json_text.load(row.cursor)
+    fields["enumeration"] = json_text.load(row.enumeration)
+    return StreamState(**fields)

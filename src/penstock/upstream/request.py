@@ -1,0 +1,122 @@
+"""A request as paging sees it, unsigned, and the response to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from penstock.upstream import wire
+from penstock.upstream.headers import Headers
+
+Pair = tuple[str, str]
+
+CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
+"""Never stored with a request, and never sent on to another origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, without credentials: auth signs a copy that nobody keeps.
+
+    url: absolute. params: appended to the url's own query. json: the body, None for none.
+    safe: a POST that only reads and may be repeated. expect: final statuses from 400 upwards
+    that are an answer and no error.
+    """
+
+    method: str
+    url: str
+    params: tuple[Pair, ...] = ()
+    headers: tuple[Pair, ...] = ()
+    json: Any = None
+    safe: bool = False
+    expect: tuple[int, ...] = ()
+
+    def with_params(self, *pairs: Pair) -> Request:
+        """A copy with these parameters; those of the same names are replaced."""
+        return replace(self, params=_replaced(self.params, pairs, fold=False))
+
+    def with_headers(self, *pairs: Pair) -> Request:
+        """A copy with these header fields; those of the same names, in any case, are replaced."""
+        return replace(self, headers=_replaced(self.headers, pairs, fold=True))
+
+    def param(self, name: str) -> str | None:
+        """The last value of a parameter, None where there is none."""
+        return next((value for key, value in reversed(self.params) if key == name), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """The request as a JSON object, for a checkpoint; header fields with credentials left out.
+
+        Members that have their default are left out.
+        """
+        kept = [[n, v] for n, v in self.headers if n.lower() not in CREDENTIAL_HEADERS]
+        optional = {
+            "params": [list(pair) for pair in self.params],
+            "headers": kept,
+            "json": self.json,
+            "safe": self.safe,
+            "expect": list(self.expect),
+        }
+        given = {name: value for name, value in optional.items() if value not in (None, [], False)}
+        return {"method": self.method, "url": self.url, **given}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Request:
+        """The request that `as_json` wrote."""
+        return cls(
+            method=value["method"],
+            url=value["url"],
+            params=_pairs(value.get("params", ())),
+            headers=_pairs(value.get("headers", ())),
+            json=value.get("json"),
+            safe=value.get("safe", False),
+            expect=tuple(value.get("expect", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A complete answer. request: the unsigned one. url: where the answer came from in the end."""
+
+    request: Request
+    status: int
+    headers: Headers
+    body: bytes = field(repr=False)
+    url: str
+    received_at: datetime
+
+    def json(self) -> Any:
+        """The body decoded, every fraction a Decimal.
+
+        Raises PageRefusedError with code invalid_page where it is no JSON or loses something.
+        """
+        return wire.decode(self.body)
+
+    def text(self) -> str:
+        """The body as text in its declared charset, UTF-8 without one; bad bytes are marked."""
+        charset = _charset(self.headers.get("content-type", ""))
+        try:
+            return self.body.decode(charset, errors="replace")
+        except LookupError:
+            return self.body.decode(errors="replace")
+
+
+def _pairs(value: Iterable[Iterable[str]]) -> tuple[Pair, ...]:
+    return tuple((name, text) for name, text in value)
+
+
+def _replaced(old: tuple[Pair, ...], new: tuple[Pair, ...], *, fold: bool) -> tuple[Pair, ...]:
+    def key(name: str) -> str:
+        return name.lower() if fold else name
+
+    names = {key(name) for name, _ in new}
+    return tuple(pair for pair in old if key(pair[0]) not in names) + new
+
+
+def _charset(content_type: str) -> str:
+    for parameter in content_type.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip("\"'") or "utf-8"
+    return "utf-8"

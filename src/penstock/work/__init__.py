@@ -1,0 +1,5 @@
+"""The clock: who may run a stream (leases), and running it.
+
+The lease in the store decides who may write; whoever carries the hint that a stream is due (a
+person, a ticker, a queue) only asks.
+"""

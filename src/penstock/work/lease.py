@@ -1,0 +1,83 @@
+"""Taking a stream's lease: at once from nobody or the dead, by waiting from the living."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from penstock.clock import Clock
+from penstock.errors import StreamBusyError
+from penstock.model import times
+from penstock.model.connection import StreamState
+from penstock.model.unit import Lease
+from penstock.pipeline.pull import LEASE
+from penstock.store.roles import Streams
+from penstock.telemetry import event, kill_point
+from penstock.work.owner import Owner
+
+POLL = timedelta(seconds=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease and the stream's row as it was when taken."""
+
+    lease: Lease
+    state: StreamState
+
+
+def take(
+    streams: Streams, workspace: str, connection: str, stream: str, *, wait_s: float, clock: Clock
+) -> Held:
+    """Take the lease, waiting up to `wait_s` seconds for a living owner.
+
+    Raises StreamBusyError naming the owner and when its lease ends.
+    """
+    me = Owner.of_this_process()
+    deadline = clock.monotonic() + wait_s
+    while True:
+        held = _try(streams, workspace, connection, stream, me, clock)
+        if held is not None:
+            kill_point("lease.claimed")
+            return held
+        if clock.monotonic() >= deadline:
+            raise _busy(streams, workspace, connection, stream)
+        clock.sleep(POLL.total_seconds())
+
+
+def _try(
+    streams: Streams, workspace: str, connection: str, stream: str, me: Owner, clock: Clock
+) -> Held | None:
+    now = clock.now()
+    before = streams.get(workspace, connection, stream)
+    dead = _dead_owner(before, me)
+    if dead is not None:
+        event("lease.taken_over", connection=connection, stream=stream, dead_owner=dead)
+    wanted = Lease(workspace, connection, stream, str(me), 0, now + LEASE)
+    state = streams.claim(wanted, now=times.microseconds(now), held_by=dead)
+    if state is None:
+        return None
+    lease = Lease(workspace, connection, stream, str(me), state.epoch, now + LEASE)
+    return Held(lease, state)
+
+
+def _dead_owner(state: StreamState | None, me: Owner) -> str | None:
+    if state is None or not state.lease_owner:
+        return None
+    owner = Owner.parse(state.lease_owner)
+    return state.lease_owner if owner is not None and owner.is_dead(me) else None
+
+
+def _busy(streams: Streams, workspace: str, connection: str, stream: str) -> StreamBusyError:
+    state = streams.get(workspace, connection, stream)
+    text = state.lease_owner if state else ""
+    owner = Owner.parse(text)
+    who = f"process {owner.pid} on {owner.host}" if owner else text or "another worker"
+    until = times.moment(state.lease_until) if state else None
+    ends = f", its lease ends {times.write(until)}" if until else ""
+    return StreamBusyError(
+        f"stream {stream} of {connection} is being run by {who}{ends}; wait for it, or try again "
+        "with a longer --wait",
+        owner=text,
+        until=until,
+    )

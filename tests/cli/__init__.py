@@ -1,0 +1,1 @@
+"""The command line, from parsing to what is printed and how it ends."""

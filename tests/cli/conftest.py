@@ -1,0 +1,91 @@
+"""A shell in which commands run for real, and a simulated provider for them to talk to."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.cli.main import execute
+from penstock.simulator import Company, serve
+
+
+@dataclass(frozen=True)
+class Answer:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON document on stdout."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs `penstock` on one database, in this process."""
+
+    database: Path
+
+    def __call__(self, line: str, *more: str) -> Answer:
+        out, err = io.StringIO(), io.StringIO()
+        words = ["--database", f"sqlite:///{self.database}", *line.split(), *more]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = execute(words)
+        return Answer(code, out.getvalue(), err.getvalue())
+
+    def json(self, line: str, *more: str) -> Any:
+        return self(line + " --json", *more).json
+
+
+@pytest.fixture(scope="session")
+def company():
+    """The company behind the provider; tests that let its time move on make their own."""
+    return Company(seed=3, records=400)
+
+
+@pytest.fixture(scope="session")
+def provider(company):
+    with serve(company) as served:
+        yield served
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    """On a database that does not exist yet."""
+    monkeypatch.chdir(tmp_path)
+    return Shell(tmp_path / "penstock.db")
+
+
+@pytest.fixture(scope="session")
+def pulled_once(tmp_path_factory, provider):
+    """A database with the simulated company connected as `sim` and pulled."""
+    directory = tmp_path_factory.mktemp("pulled")
+    shell = Shell(directory / "penstock.db")
+    assert connect(shell, provider).code == 0
+    assert shell("run sim").code == 1
+    return directory
+
+
+@pytest.fixture
+def pulled(pulled_once, tmp_path, monkeypatch):
+    """A shell on a copy of that database, free to be changed."""
+    monkeypatch.chdir(tmp_path)
+    for file in pulled_once.iterdir():
+        shutil.copy(file, tmp_path)
+    return Shell(tmp_path / "penstock.db")
+
+
+def connect(shell: Shell, provider, *more: str) -> Answer:
+    return shell(
+        f"connect simulated --name sim --set base_url={provider.url} "
+        f"--secret api_key={provider.token}",
+        *more,
+    )

@@ -1,0 +1,1 @@
+"""The read service on a real store."""
