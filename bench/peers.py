@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from process import BenchError
 
@@ -93,9 +92,8 @@ def run_reports(stdout: str) -> Report:
     """The report of `penstock run --json`: one object for each stream."""
     try:
         (report,) = json.loads(stdout)
-        counters: dict[str, Any] = report["counters"]
-        outcomes = {name: counters[name] for name in ("created", "updated", "unchanged")}
-        return Report(counters["fetched"], report["work_seconds"], outcomes=outcomes)
+        outcomes = {name: report[name] for name in ("created", "updated", "unchanged")}
+        return Report(report["fetched"], report["work_seconds"], outcomes=outcomes)
     except (ValueError, TypeError, KeyError) as error:
         raise BenchError(f"not the expected report of a run: {stdout[:200]!r}") from error
 

@@ -50,6 +50,7 @@ def run(command: Sequence[str], *, directory: Path, log: Path, timeout_s: float)
                 stdout=out,
                 stderr=err,
                 cwd=directory,
+                env=_environment(),
                 start_new_session=True,
             )
         except OSError as error:
@@ -71,9 +72,14 @@ def run(command: Sequence[str], *, directory: Path, log: Path, timeout_s: float)
     if late.is_set():
         raise BenchError(f"{command[0]}: ended after {timeout_s:g} s")
     if process.returncode:
-        said = log.read_text(errors="replace").strip().splitlines()[-1]
+        said = " | ".join(log.read_text(errors="replace").strip().splitlines()[-2:])
         raise BenchError(f"{command[0]}: exit status {process.returncode}: {said}")
     return Ended(round(seconds, 3), round(usage.ru_maxrss / RSS_PER_MB, 1), stdout)
+
+
+def _environment() -> dict[str, str]:
+    """Bytecode is kept as in any installation, else each start would compile all of penstock."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _end(group: int, late: threading.Event | None = None) -> None:

@@ -17,17 +17,13 @@ from urllib.parse import urlsplit
 
 from penstock.clock import Clock, SystemClock
 from penstock.config import Settings
-from penstock.errors import MendError, UsageError
+from penstock.errors import UsageError
 from penstock.model import times
 from penstock.model.connection import Account, Connection, ConnectionMode, ConnectionState
-from penstock.pipeline.collection import CollectionSource
 from penstock.pipeline.discovery import discover, the_one
-from penstock.pipeline.letters import Postmaster
 from penstock.pipeline.pull import Progress, Start
-from penstock.pipeline.reading import Installation, RecordReader
+from penstock.pipeline.reading import Installation
 from penstock.pipeline.replay import Replayer
-from penstock.pipeline.route import RouteHost, RouteSource
-from penstock.pipeline.source import Source
 from penstock.pipeline.unit import UnitWriter
 from penstock.read.service import ReadService
 from penstock.sdk import loader, verify
@@ -44,6 +40,7 @@ from penstock.vault.key_ring import KEY_BYTES, KeyRing
 from penstock.work import replaying
 from penstock.work.replaying import ReplayReport
 from penstock.work.runner import RunReport, StreamRunner
+from penstock.work.sources import SourceMaker, polls
 
 __all__ = ["App", "Finding", "Progress", "ReplayReport", "RunReport", "check"]
 
@@ -181,12 +178,14 @@ class App:
                 f"connection {name} is paused; `penstock connections resume {name}` first"
             )
         keys = [self._polled(installation, stream) for stream in streams]
-        keys = keys or _polls(installation.loaded.connector)
+        keys = keys or polls(installation.loaded.connector)
         client = self._client(installation, self._secrets(name))
         runner = StreamRunner(
             store=self.store,
             installation=installation,
-            make_source=_SourceMaker(installation, client, self.store, self.clock),
+            make_source=SourceMaker(
+                installation, client.send, self.store.documents.heads, self.clock
+            ),
             clock=self.clock,
             observing=connection.mode is ConnectionMode.OBSERVE,
         )
@@ -254,7 +253,7 @@ class App:
 
     def _client(self, installation: Installation, secrets: Mapping[str, str]) -> Client:
         connector, connection = installation.loaded.connector, installation.connection
-        values = values_of(connection)
+        values = installation.values
         return Client(
             base_url=template.url(connector.base_url, values),
             auth=InTurn(connector.auth),
@@ -271,7 +270,7 @@ class App:
         if connector.stream(stream).mode != "poll":
             raise UsageError(
                 f"stream {stream} of {connector.key} is a {connector.stream(stream).mode} stream; "
-                f"`run` pulls polls: {', '.join(_polls(connector)) or 'this connector has none'}"
+                f"`run` pulls polls: {', '.join(polls(connector)) or 'this connector has none'}"
             )
         return stream
 
@@ -279,63 +278,11 @@ class App:
         return times.microseconds(self.clock.now())
 
 
-@dataclass(frozen=True, slots=True)
-class _SourceMaker:
-    """Makes the source that serves a stream: its collection, or its sync route."""
-
-    installation: Installation
-    client: Client
-    store: Store
-    clock: Clock
-
-    def __call__(self, stream: str, postmaster: Postmaster, run_no: int, observing: bool) -> Source:
-        connector = self.installation.loaded.connector
-        mapping = connector.mappings.get(stream)
-        if mapping is not None and mapping.endpoint is not None:
-            return CollectionSource(
-                endpoint=mapping.endpoint,
-                values=values_of(self.installation.connection),
-                reader=RecordReader(self.installation, stream),
-                postmaster=postmaster,
-                send=self.client.send,
-                heads_of=self.store.documents.heads,
-            )
-        route = connector.sync_routes.get(stream)
-        if route is None:
-            raise MendError(
-                f"stream {stream} of connector {connector.key} has neither a collection nor a "
-                f"sync route; declare one, see `penstock check`"
-            )
-
-        def host() -> RouteHost:
-            return RouteHost(
-                self.installation,
-                postmaster,
-                self.client.send,
-                self.store.documents.heads,
-                self.clock,
-                run_no=run_no,
-                observing=observing,
-            )
-
-        return RouteSource(route=route, host=host, since=None, now=self.clock.now())
-
-
 def open_store(url: str) -> Store:
     """The backend behind a database URL; the file is made when missing. Raises UsageError."""
     if url.startswith("sqlite:"):
         return SqliteStore.open(url)
     raise UsageError(f"database {url.partition(':')[0]!r} is not supported; use sqlite:///FILE")
-
-
-def values_of(connection: Connection) -> template.Values:
-    """What placeholders in a connector's declarations stand for."""
-    account = connection.account
-    return {
-        "settings": connection.settings,
-        "account": account.as_json() if account else {},
-        "facts": account.facts if account else {},
-    }
 
 
 def _texts(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -348,10 +295,6 @@ def _names_loopback(connector: Connector) -> bool:
     return any(
         urlsplit(pattern).hostname in LOOPBACK_HOSTS for pattern in connector.permissions.http
     )
-
-
-def _polls(connector: Connector) -> list[str]:
-    return [stream.key for stream in connector.streams.values() if stream.mode == "poll"]
 
 
 def _silent(sentence: str) -> None:

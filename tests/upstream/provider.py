@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Mapping
@@ -42,10 +43,14 @@ class Provider:
     script: list[Reply]
     received: list[Received] = field(default_factory=list)
     unscripted: list[Received] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
     connections: int = 0
+    url: str = ""
 
     def __enter__(self) -> Provider:
         self._listener = socket.create_server(("127.0.0.1", 0))
+        scheme = "https" if self.tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -59,10 +64,6 @@ class Provider:
             connection.close()
         assert not self.unscripted, self.unscripted
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-
     def _accept(self) -> None:
         while True:
             try:
@@ -74,6 +75,11 @@ class Provider:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        if self.tls:
+            try:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                return
         with connection, connection.makefile("rb") as reader:
             try:
                 while request := _read(reader):
@@ -148,15 +154,14 @@ def reset(connection: socket.socket) -> bool:
     return False
 
 
-def drip(data: bytes, clock: FakeClock, *, every_s: float, dripped: list[int]) -> Reply:
-    """One byte at a time, `every_s` apart on the given clock; counts the bytes in `dripped`."""
+def drip(data: bytes, clock: FakeClock, step: int, every_s: float, drops: list[int]) -> Reply:
+    """`step` bytes at a time, each `every_s` later on the given clock; `drops` are their sizes."""
 
     def reply(connection: socket.socket) -> bool:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for place in range(len(data)):
+        for at in range(0, len(data), step):
             clock.advance(every_s)
-            connection.sendall(data[place : place + 1])
-            dripped.append(place)
+            drops.append(len(data[at : at + step]))
+            connection.sendall(data[at : at + step])
         return True
 
     return reply

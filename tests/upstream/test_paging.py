@@ -18,9 +18,7 @@ ASKED = Request("GET", "https://api.acme.test/invoices", params=(("limit", "2"),
 
 def seen(document: Any, records: list[Any], **headers: str) -> PageView:
     pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    answer = Response(
-        ASKED, 200, Headers(pairs), b"", ASKED.url, datetime(2026, 3, 2, tzinfo=UTC)
-    )
+    answer = Response(ASKED, 200, Headers(pairs), b"", ASKED.url, datetime(2026, 3, 2, tzinfo=UTC))
     return PageView(answer, document, len(records), lambda: records[-1])
 
 

@@ -65,9 +65,9 @@ class TestResponse:
         assert refusal.value.code == "invalid_page"
 
     def test_text_obeys_its_charset(self):
-        assert response("Köln".encode("latin-1"), content_type="text/plain; charset=latin-1").text() == (
-            "Köln"
-        )
+        assert response(
+            "Köln".encode("latin-1"), content_type="text/plain; charset=latin-1"
+        ).text() == ("Köln")
         assert response(b"K\xf6ln", content_type="text/plain; charset=klingon").text() == "K�ln"
         assert response("Köln".encode()).text() == "Köln"
 

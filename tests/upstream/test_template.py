@@ -82,7 +82,12 @@ class TestMembers:
         assert template.text("x-{parent.name}", VALUES) is MISSING
 
     def test_a_lone_placeholder_keeps_its_type_in_json(self):
-        declared = {"n": "{settings.size}", "f": "{facts.flags}", "no": "{facts.x}", "l": ["{facts.x}", 1]}
+        declared = {
+            "n": "{settings.size}",
+            "f": "{facts.flags}",
+            "no": "{facts.x}",
+            "l": ["{facts.x}", 1],
+        }
         assert template.deep(declared, VALUES) == {"n": 50, "f": {"beta": True}, "l": [1]}
 
     def test_an_object_does_not_fit_into_text(self):

@@ -56,6 +56,7 @@ class TestDecode:
             (b'{"\\u0022": 1, "\\"": 2}', "stands twice"),
             (b'"\\ud800"', "surrogate"),
             (b'{"\\udc00": 1}', "surrogate"),
+            (b'["\\ud800", nul]', "no JSON"),
         ],
     )
     def test_refuses(self, text, said):
@@ -126,6 +127,17 @@ class TestLimits:
         assert good == 1
         assert isinstance(bad, BadRecordError)
         assert bad.code == "payload_too_large"
+
+    def test_large_records_that_fit_together_are_found(self):
+        large = b'"' + b"a" * wire.RECORD_BYTES + b'"'
+        bad, good = decode_records([large, b"2"])
+        assert (bad.code, good) == ("payload_too_large", 2)
+
+    def test_whole_numbers_beyond_64_bits_do_not_hide_a_doubled_name(self):
+        huge = b'{"n":%d}' % 10**100
+        fine, doubled, plain = decode_records([huge, b'{"a":1,"a":2}', b"3"])
+        assert (fine, plain) == ({"n": 10**100}, 3)
+        assert isinstance(doubled, BadRecordError)
 
     def test_records_of_a_page(self):
         body = b"[" + b",".join([b"1"] * (wire.PAGE_RECORDS + 1)) + b"]"

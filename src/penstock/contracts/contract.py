@@ -13,6 +13,7 @@ from penstock.contracts.field import Field, missing, reader_of
 from penstock.contracts.finding import Finding, Found, flags, quote, rejection, type_name
 from penstock.contracts.kind import Spot
 from penstock.contracts.rule import Scene
+from penstock.contracts.quick import Lane
 from penstock.contracts.reference import page
 from penstock.contracts.schema import json_schema
 from penstock.contracts.structure import deep_findings, is_too_large, stage_two, too_large
@@ -42,6 +43,8 @@ class Contract:
         self.fields: tuple[Field, ...] = description.fields
         self._read = reader_of(description.block, Spot(self.document_type, ""))
         self._read_zeroed = reader_of(description.block, Spot(self.document_type, "", zeroed=True))
+        self._lane = Lane(description)
+        self._has_lines = description.has_lines
         self._outside = tuple(f.name for f in self.fields if f.outside)
         self._always = tuple(rule for rule in description.rules if rule.always)
 
@@ -60,7 +63,9 @@ class Contract:
         if not isinstance(payload, dict):
             message = f"a payload is one object, not {type_name(payload)}"
             return rejected("malformed_payload", message)
-        return self._examine_closely(payload, source_id, observed_on, units_of(units))
+        table = units_of(units)
+        accepted = self._lane.examine(payload, source_id, observed_on, table)
+        return accepted or self._examine_closely(payload, source_id, observed_on, table)
 
     def compare(
         self, previous_content: bytes, accepted: Accepted
@@ -170,7 +175,7 @@ class Contract:
             lifecycle=lifecycle,
             on_date=projection.document_date(self.description, record),
             observed_on=observed_on,
-            tally=tally(record) if self.description.has_lines else None,
+            tally=tally(record) if self._has_lines else None,
         )
 
     def _accept(self, scene: Scene, findings: list[Finding]) -> Accepted:

@@ -81,6 +81,34 @@ def minor(text: str | None) -> int:
     return int(text.replace(".", "", 1)) if text is not None else 0
 
 
+def are_normal(texts: list[str], exponent: int) -> bool:
+    """Whether all texts surely are money ≥ 0 in normal form, in one look at all of them.
+
+    Digits are read as 0, so that what is left shows the shape: ",000.00,00.00,". False also for
+    what only a close look can tell: a sign, or anything but ASCII.
+    """
+    try:
+        joined = f",{','.join(texts)},".encode("ascii")
+    except UnicodeEncodeError:
+        return False
+    shape = joined.translate(_DIGITS_AS_ZERO)
+    count = len(texts)
+    fraction = b"." + b"0" * exponent if exponent else b""
+    leading = b",0" + fraction[:1] if exponent else b",0,"
+    return (
+        not shape.translate(None, b"0,.")
+        and shape.count(b",") == count + 1
+        and shape.count(b".") == (count if exponent else 0)
+        and shape.count(b"0" + fraction + b",") == count
+        and joined.count(b",0") == joined.count(leading)
+        and _TOO_MANY_DIGITS not in shape
+    )
+
+
+_DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
+_TOO_MANY_DIGITS = b"0" * 16
+
+
 class Units:
     """ISO 4217 and what a set of books declares beside it."""
 

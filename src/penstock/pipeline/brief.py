@@ -6,46 +6,98 @@ already is not mapped again. That makes an unchanged run cheap.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from penstock.model.identity import is_well_formed_id
 from penstock.upstream.fields import MISSING, Path
 
 
-@dataclass(slots=True)
-class Brief:
+class Brief(NamedTuple):
     """key, document_id: None where the record shows no usable id. raw_mark: 16 bytes over raw
-    record and mapping, None where equal bytes need not mean an equal outcome. changed_at:
-    microseconds, None where there is no time of change."""
+    record and mapping, None where equal bytes need not mean an equal outcome. changed: the
+    record's time of change as it stands there, MISSING where there is none."""
 
     raw: bytes
     key: str | None = None
     document_id: bytes | None = None
     raw_mark: bytes | None = None
-    changed_at: int | None = None
+    changed: Any = MISSING
 
 
-class Glance:
-    """Decodes a few fields of raw records and skips the rest in C."""
+class Digest(Protocol):
+    """A running hash, as hashlib makes them."""
 
-    def __init__(self, *paths: str) -> None:
-        names = [Path.parse(path).names for path in paths]
-        shape = _struct(names)
+    def copy(self) -> Digest: ...
+    def update(self, data: bytes, /) -> None: ...
+    def digest(self) -> bytes: ...
 
-        self._decoder = msgspec.json.Decoder(shape, float_hook=str)
-        self._reach = [attrgetter(".".join(_attributes(shape, path))) for path in names]
 
-    def __call__(self, raw: bytes) -> list[Any] | None:
-        """The fields in the order of the paths, MISSING for absent ones; None where the record
-        is no object of that shape."""
+class BriefReader:
+    """Reads the briefs of one mapped stream.
+
+    id_path: None where the id is computed or has several parts. name: from key to document id.
+    fingerprint: a hash over everything but the raw record that a version depends on, or None.
+    """
+
+    def __init__(
+        self,
+        id_path: str | None,
+        changed_path: str | None,
+        *,
+        prefix: str,
+        name: Callable[[str], bytes],
+        fingerprint: Digest | None,
+    ) -> None:
+        self._names_document = id_path is not None
+        self._tells_change = changed_path is not None
+        self._prefix = prefix
+        self._name = name
+        self._fingerprint = fingerprint
+
+        paths = [path for path in (id_path, changed_path) if path is not None]
+        self._glance = _glance(paths[0], paths[-1]) if paths else None
+
+    def read(self, raw: bytes) -> Brief:
+        """The brief of a raw record; nearly empty where it is no object of the expected shape."""
+        if self._glance is None:
+            return Brief(raw)
         try:
-            read = self._decoder.decode(raw)
-            return [reach(read) for reach in self._reach]
+            record_id, changed = self._glance(raw)
         except (ValueError, AttributeError, RecursionError):
+            return Brief(raw)
+        if not self._tells_change:
+            changed = MISSING
+        if type(record_id) is int:
+            record_id = str(record_id)
+        if not self._names_document or type(record_id) is not str or not record_id.strip():
+            return Brief(raw, changed=changed)
+        key = self._prefix + record_id
+        if not is_well_formed_id(key):
+            return Brief(raw, changed=changed)
+        return Brief(raw, key, self._name(key), self._mark(raw), changed)
+
+    def _mark(self, raw: bytes) -> bytes | None:
+        if self._fingerprint is None:
             return None
+        digest = self._fingerprint.copy()
+        digest.update(raw)
+        return digest.digest()[:16]
+
+
+def _glance(first: str, second: str) -> Callable[[bytes], tuple[Any, Any]]:
+    """A function that decodes two fields of a raw record and skips the rest in C.
+
+    An absent field is MISSING. It raises ValueError or AttributeError for another shape.
+    """
+    paths = [Path.parse(first).names, Path.parse(second).names]
+    shape = _struct(paths)
+    decode = msgspec.json.Decoder(shape, float_hook=str).decode
+    reach = attrgetter(*(".".join(_attributes(shape, path)) for path in paths))
+    return lambda raw: reach(decode(raw))
 
 
 def _struct(paths: list[tuple[str, ...]]) -> type[msgspec.Struct]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from penstock.contracts.contract import Contract
 from penstock.model import times
@@ -15,8 +16,7 @@ from penstock.sdk.emit import Gone
 from penstock.sdk.submission import Submission
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """What is known of a record beside its submission. received_at: microseconds."""
 
     received_at: int

@@ -15,7 +15,7 @@ from penstock.model.identity import is_well_formed_id
 from penstock.model.rejection import Rejection, rejected
 from penstock.model.unit import Head, MovedMarks
 from penstock.pipeline import mapping as mapped
-from penstock.pipeline.brief import Brief, Glance
+from penstock.pipeline.brief import Brief, BriefReader
 from penstock.pipeline.candidate import Candidate
 from penstock.pipeline.examine import Desk, Origin
 from penstock.pipeline.letters import Subject, record_bytes
@@ -24,7 +24,7 @@ from penstock.sdk.collection import RecordMapping
 from penstock.sdk.context import Context
 from penstock.sdk.loader import Loaded
 from penstock.sdk.submission import Submission
-from penstock.upstream import wire
+from penstock.upstream import template, wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,16 @@ class Installation:
     @property
     def account(self) -> Account | None:
         return self.connection.account
+
+    @property
+    def values(self) -> template.Values:
+        """What placeholders in the connector's declarations stand for."""
+        account = self.account
+        return {
+            "settings": self.connection.settings,
+            "account": account.as_json() if account else {},
+            "facts": account.facts if account else {},
+        }
 
     def desk(self, document_type: str) -> Desk:
         """Raises UnknownDocumentTypeError."""
@@ -85,9 +95,13 @@ class RecordReader:
         self.since = self.mapping.endpoint.since if self.mapping.endpoint else None
 
         self._desks: dict[str, Desk] = {}
-        self._prefix = f"{connector.provider}:{self.mapping.document}:"
-        self._glance = self._first_glance()
-        self._print = None if self.mapping.takes_context else self._fingerprint()
+        self._briefs = BriefReader(
+            self.namer.single_path,
+            self.since.field if self.since else None,
+            prefix=f"{connector.provider}:{self.mapping.document}:",
+            name=self._desk_of(self.mapping.document).name,
+            fingerprint=None if self.mapping.takes_context else self._fingerprint(),
+        )
 
     def read_page(
         self, stage: Stage, raws: Sequence[bytes], received_at: datetime, heads_of: HeadsOf
@@ -98,13 +112,14 @@ class RecordReader:
         mapped again.
         """
         stage.fetched += len(raws)
-        briefs = [self._read_brief(raw) for raw in raws]
+        briefs = list(map(self._briefs.read, raws))
+        if self.since is not None:
+            stage.saw(self.since.greatest([brief.changed for brief in briefs]))
         ids = (brief.document_id for brief in briefs if brief.document_id)
         heads = stage.look_up(ids, heads_of)
         context = self.installation.context(received_at)
         fresh: list[tuple[int, Brief]] = []
         for index, brief in enumerate(briefs):
-            stage.saw(brief.changed_at)
             head = heads.get(brief.document_id) if brief.document_id else None
             if head is not None and brief.raw_mark and head.raw_mark == brief.raw_mark:
                 self._repeat(stage, head)
@@ -182,7 +197,7 @@ class RecordReader:
 
     def _subject(self, origin: Origin) -> Subject:
         """The letter's subject for a record that did not get as far as a submission."""
-        brief = self._read_brief(origin.raw) if origin.raw else None
+        brief = self._briefs.read(origin.raw) if origin.raw else None
         return Subject(
             document_type=self.mapping.document,
             key=brief.key if brief else None,
@@ -204,45 +219,6 @@ class RecordReader:
     def _saw_record(self, stage: Stage, record: Any) -> None:
         if self.since is not None:
             stage.saw(self.since.measure(record))
-
-    def _first_glance(self) -> Glance | None:
-        path = self.namer.single_path
-        if path is None:
-            return None
-        return Glance(path, self.since.field) if self.since else Glance(path)
-
-    def _read_brief(self, raw: bytes) -> Brief:
-        if self._glance is None:
-            return self._brief_of_callable(raw)
-        seen = self._glance(raw)
-        if seen is None:
-            return Brief(raw)
-        changed_at = None
-        if self.since is not None:
-            changed_at = self.since.measure_value(seen[1])
-        record_id = mapped.as_id(seen[0])
-        if not isinstance(record_id, str):
-            return Brief(raw, changed_at=changed_at)
-        key = self._prefix + record_id
-        if not (record_id.strip() and is_well_formed_id(key)):
-            return Brief(raw, changed_at=changed_at)
-        return Brief(
-            raw, key, self._desk_of(self.mapping.document).name(key), self._mark(raw), changed_at
-        )
-
-    def _mark(self, raw: bytes) -> bytes | None:
-        if self._print is None:
-            return None
-        digest = self._print.copy()
-        digest.update(raw)
-        return bytes(digest.digest()[:16])
-
-    def _brief_of_callable(self, raw: bytes) -> Brief:
-        """Where the id is computed, or the record has several, it is known after mapping only."""
-        if self.since is None:
-            return Brief(raw)
-        (record,) = wire.decode_records([raw])
-        return Brief(raw, changed_at=self.since.measure(record))
 
     def _desk_of(self, document_type: str) -> Desk:
         desk = self._desks.get(document_type)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from penstock.sdk.emit import Gone
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(NamedTuple):
     """payload: a canonical payload, or Gone for a tombstone.
 
     key and source_id are what the author gave, still unchecked: a wrong one makes a dead letter.

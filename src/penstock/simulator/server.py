@@ -107,9 +107,8 @@ class _Api:
             **{f"/{document}s": self.listing(document) for document in DOCUMENTS},
         }
         routes = [Route(path, self.guarded(endpoint)) for path, endpoint in gets.items()]
-        return Starlette(
-            routes=[*routes, Route("/tick", self.guarded(self.tick), methods=["POST"])]
-        )
+        routes.append(Route("/tick", self.guarded(self.tick), methods=["POST"]))
+        return Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
 
     def guarded(self, endpoint: _Endpoint) -> _Endpoint:
         """Only with the token; other answers are counted as refused."""
@@ -157,6 +156,10 @@ class _Api:
 
     async def tick(self, _: Request) -> Response:
         return JSONResponse({name: m.as_json() for name, m in self.company.tick().items()})
+
+
+async def _not_found(request: Request, _: Exception) -> Response:
+    return _error(404, "not_found", f"{request.method} {request.url.path} is nothing this API has")
 
 
 def _error(

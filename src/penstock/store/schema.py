@@ -41,21 +41,23 @@ def check(url: str) -> SchemaState:
 
     Raises DatabaseError where there is none, or where it is not ours.
     """
-    with _opened(url, create=False) as engines, engines.reader.connect() as connection:
-        return state(connection)
+    with _opened(url, create=False) as (engines, file):
+        return _look(engines, file)
 
 
 def upgrade(url: str) -> SchemaState:
     """Bring the database to the wanted revision, in one transaction; an empty one is made.
 
-    A crash leaves the old revision; run it again. Raises DatabaseError for a newer database.
+    A crash leaves the old revision; run it again. Raises DatabaseError for a newer database, and
+    for one that is not ours.
     """
-    with _opened(url, create=True) as engines, engines.writer.begin() as connection:
-        found = state(connection)
+    with _opened(url, create=True) as (engines, file):
+        found = _look(engines, file)
         if found.found is not None:
             _refuse_newer(found)
-        _migrate(connection)
-        return state(connection)
+        with engines.writer.begin() as connection:
+            _migrate(connection)
+            return state(connection)
 
 
 def state(connection: Connection) -> SchemaState:
@@ -77,13 +79,12 @@ def create(connection: Connection) -> None:
     connection.execute(insert(revision).values(version_num=WANTED))
 
 
-def ensure(engines: Engines) -> None:
+def ensure(engines: Engines, file: DatabaseFile) -> None:
     """Make the schema of an empty database, pass a current one, refuse any other.
 
     Raises DatabaseError with what to do: `penstock db upgrade`, or a newer penstock.
     """
-    with engines.reader.connect() as connection:
-        found = state(connection)
+    found = _look(engines, file)
     if found.found is None:
         with engines.writer.begin() as connection:
             found = state(connection)  # another process may have been quicker
@@ -96,6 +97,14 @@ def ensure(engines: Engines) -> None:
             f"the database has schema {found.found}, this penstock needs {WANTED}: "
             "run `penstock db upgrade`"
         )
+
+
+def _look(engines: Engines, file: DatabaseFile) -> SchemaState:
+    # Through the reader, for opening the writer already changes a file that may not be ours.
+    if not file.path.exists():
+        return SchemaState(None)
+    with engines.reader.connect() as connection:
+        return state(connection)
 
 
 def _refuse_newer(found: SchemaState) -> None:
@@ -117,10 +126,10 @@ def _migrate(connection: Connection) -> None:
 
 
 @contextmanager
-def _opened(url: str, *, create: bool) -> Iterator[Engines]:
+def _opened(url: str, *, create: bool) -> Iterator[tuple[Engines, DatabaseFile]]:
     with DatabaseFile(url, create=create, alone=hazard(VERSION) is not None) as file:
         engines = open_engines(file.path)
         try:
-            yield engines
+            yield engines, file
         finally:
             engines.close()

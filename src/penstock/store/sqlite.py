@@ -6,6 +6,8 @@ the modules named for their role.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from penstock.store import schema
 from penstock.store.connections import SqlConnections
 from penstock.store.engines import Engines
@@ -26,6 +28,7 @@ from penstock.store.runs import SqlRuns
 from penstock.store.sqlite_build import TEXT, VERSION, hazard
 from penstock.store.sqlite_documents import SqliteDocuments
 from penstock.store.sqlite_engine import open_engines, settings
+from penstock.store.sqlite_error import translated
 from penstock.store.sqlite_file import DatabaseFile
 from penstock.store.streams import SqlStreams
 
@@ -63,13 +66,16 @@ class SqliteStore:
         DatabaseError where file, place or schema do not fit, StoreUnavailableError where the file
         cannot be opened now.
         """
-        file = DatabaseFile(url, create=create, alone=hazard(VERSION) is not None)
-        try:
+        with ExitStack() as undo:
+            file = undo.enter_context(
+                DatabaseFile(url, create=create, alone=hazard(VERSION) is not None)
+            )
             engines = open_engines(file.path)
-            schema.ensure(engines)
-        except BaseException:
-            file.close()
-            raise
+            undo.callback(engines.close)
+            schema.ensure(engines, file)
+            with translated(), engines.writer.connect():
+                pass  # the first check-out reads the promised settings back
+            undo.pop_all()
         return cls(url, file, engines)
 
     def facts(self) -> StoreFacts:

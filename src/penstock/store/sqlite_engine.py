@@ -22,8 +22,8 @@ if sys.platform == "darwin":  # fsync there does not reach the disk by itself
     PROMISED |= {"fullfsync": 1, "checkpoint_fullfsync": 1}
 
 _PAGE_BYTES = 4096
-_CHECKPOINT_PAGES = 16 * 1024
-"""64 MiB: the pages of the random id tree are written many times to the log, and once from it."""
+_CHECKPOINT_PAGES = 32 * 1024
+"""128 MiB: the pages of the random id tree are written many times to the log, and once from it."""
 
 _WRITER_CACHE_KIB = 64 * 1024
 _READER_CACHE_KIB = 8 * 1024
@@ -32,17 +32,15 @@ _WAIT_FOR_WRITER_S = 60
 
 
 def open_engines(path: Path) -> Engines:
-    """Engines on the file, which is made when missing.
+    """Engines on the file. Nothing is opened, made or changed before the first use of either.
 
-    Raises DatabaseError where a promised setting does not hold, StoreUnavailableError where the
-    file cannot be opened.
+    The writer makes a missing file, and raises DatabaseError where a promised setting does not
+    hold. Raises DatabaseError for an SQLite that is too old.
     """
     if VERSION < OLDEST:
         raise DatabaseError(f"{TEXT} is too old: penstock needs 3.35 or later")
     writer = _engine(lambda: _writer(path), begin="BEGIN IMMEDIATE", size=1, overflow=0)
     reader = _engine(lambda: _reader(path), begin="BEGIN", size=4, overflow=28)
-    with translated(), writer.connect():
-        pass  # the first check-out opens the file and reads the settings back
     return Engines(reader, writer)
 
 

@@ -185,17 +185,21 @@ class Client:
         self.close()
 
     def _send_with_retries(self, request: Request) -> Response:
-        repeatable = may_repeat(request)
-        for attempt in range(self._policy.attempts):
+        attempts = self._policy.attempts if may_repeat(request) else 1
+        sent = 0
+        while True:
             response, fault = self._attempt(request)
-            if response is not None and (
-                classify(response.status, request.expect) is not Verdict.RETRY or not repeatable
-            ):
+            sent += 1
+            if response is not None and self._is_answer(response, attempts):
                 return response
-            if not repeatable or attempt + 1 == self._policy.attempts:
-                raise self._unavailable(request, response, fault, attempt + 1) from fault
-            self._pause(request, response, attempt)
-        raise AssertionError("a policy has at least one attempt")
+            if sent >= attempts:
+                raise self._unavailable(request, response, fault, sent) from fault
+            self._pause(request, response, sent - 1)
+
+    def _is_answer(self, response: Response, attempts: int) -> bool:
+        """What must not be repeated is answered by a 503 as well."""
+        passing = classify(response.status, response.request.expect) is Verdict.RETRY
+        return not passing or attempts == 1
 
     def _attempt(self, request: Request) -> tuple[Response | None, Exception | None]:
         try:

@@ -153,6 +153,8 @@ class Egress:
     def _check_shape(self, url: httpx2.URL) -> None:
         if url.scheme not in _DEFAULT_PORTS or not url.host:
             raise EgressDeniedError(f"{_shown(url)} is no absolute http or https URL")
+        if url.port is not None and not 0 < url.port <= 65_535:
+            raise EgressDeniedError(f"{_shown(url)}: there is no such port")
         if url.userinfo:
             raise EgressDeniedError(f"{_shown(url)}: a URL may hold no user name or password")
         if any(part in (".", "..") for part in url.path.split("/")):

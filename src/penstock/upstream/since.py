@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -105,8 +106,21 @@ class Since:
             return self._of_number(value)
         return None
 
+    def greatest(self, values: Sequence[Any]) -> int | None:
+        """The greatest of many time marks, None where none can be read.
+
+        Texts of one length that end in Z are in the order of their times, so one is enough.
+        """
+        if values and all(type(value) is str and value[-1:] == "Z" for value in values):
+            moment = self._of_text(max(values)) if len(set(map(len, values))) == 1 else None
+            if moment is not None:
+                return moment
+        moments = (self.measure_value(value) for value in values)
+        return max((m for m in moments if m is not None), default=None)
+
     def _of_text(self, text: str) -> int | None:
-        if text.isascii() and text.isdecimal() and len(text) > len("20260302"):
+        counted = self.format in _UNITS or len(text) > len("20260302")
+        if counted and text.isascii() and text.isdecimal():
             return self._of_number(int(text))
         try:
             if text.startswith("/Date("):

@@ -27,7 +27,10 @@ class Trail:
     steps: int = 0
 
     def follow(self, step: Any) -> Trail:
-        """The trail with one more step: a request or cursor as JSON. Raises PageRefusedError with code cursor_repeated."""
+        """The trail with one more step: a request, or a request or cursor as JSON.
+
+        Raises PageRefusedError with code cursor_repeated.
+        """
         digest = _digest(step)
         if digest == self.mark or digest in self.recent:
             raise PageRefusedError(

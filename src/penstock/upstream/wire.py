@@ -285,11 +285,8 @@ def _may_be_endless(text: bytes) -> bool:
 
 
 def _marks_again(value: Any) -> int:
-    """Quotation marks in the value written again; -1 for whole numbers too large to write."""
-    try:
-        return _ENCODER.encode(value).count(b'"')
-    except OverflowError:
-        return -1
+    """Quotation marks in the value written again."""
+    return _ENCODER.encode(value).count(b'"')
 
 
 def _require_utf8(text: bytes) -> None:

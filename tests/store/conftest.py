@@ -1,0 +1,10 @@
+"""Compared values are shown when a sentence of the store contract fails."""
+
+import pytest
+
+pytest.register_assert_rewrite(
+    "penstock.testing.store_contract",
+    "penstock.testing.store_contract_commit",
+    "penstock.testing.store_contract_reading",
+    "penstock.testing.store_contract_streams",
+)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+
+from penstock.errors import PageRefusedError
+from penstock.upstream import body
+from penstock.upstream.body import CutError, read_body
+
+TEXT = bytes(range(256)) * 40
+
+
+def pieces(data: bytes, size: int = 1000) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def test_plain():
+    assert read_body(pieces(TEXT), "") == TEXT
+    assert read_body([], "identity") == b""
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_gzip_in_any_pieces(size):
+    assert read_body(pieces(gzip.compress(TEXT), size), "gzip") == TEXT
+
+
+def test_gzip_of_several_members():
+    assert read_body([gzip.compress(b"one ") + gzip.compress(b"two")], "GZIP") == b"one two"
+
+
+def test_gzip_without_anything():
+    assert read_body([], "gzip") == b""
+
+
+def test_gzip_that_is_cut():
+    with pytest.raises(CutError):
+        read_body(pieces(gzip.compress(TEXT)[:-9]), "gzip")
+
+
+def test_gzip_that_is_none():
+    with pytest.raises(PageRefusedError, match="no gzip"):
+        read_body([b"{}"], "gzip")
+
+
+@pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "deflate", "zstd"])
+def test_other_encodings_are_refused(encoding):
+    with pytest.raises(PageRefusedError, match="gzip that was asked for"):
+        read_body([zlib.compress(TEXT)], encoding)
+
+
+def test_a_bomb_stops_at_its_ratio_long_before_its_size():
+    made = 0
+
+    def bomb():
+        nonlocal made
+        for chunk in pieces(gzip.compress(bytes(30_000_000), 9), 4096):
+            made += 1
+            yield chunk
+
+    with pytest.raises(PageRefusedError, match="more than 100 to 1"):
+        read_body(bomb(), "gzip")
+    assert made <= 3
+
+
+def test_a_body_beyond_the_limit(monkeypatch):
+    monkeypatch.setattr(body, "BODY_BYTES", 5000)
+    assert read_body(pieces(TEXT[:5000]), "") == TEXT[:5000]
+    with pytest.raises(PageRefusedError, match="passes 5000 bytes"):
+        read_body(pieces(TEXT[:5001]), "")
