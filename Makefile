@@ -1,11 +1,12 @@
 # One word each: env, demo, check, test, torture, bench, lock, clean.
+# make lock UPGRADE=--upgrade takes the newest versions that fit.
 # Needs Python 3.11 or later, make and git; the rest is installed into .venv and .uv.
 
 PYTHON ?= python3
 BIN    := .venv/bin
 UV     := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 GATED  := pipeline store upstream ledger
-LOCK   := --quiet --universal --generate-hashes --no-emit-index-url --no-header
+LOCK   := $(UPGRADE) --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
@@ -17,6 +18,7 @@ env: .venv/.ready
 
 .uv/bin/uv:
 	$(PYTHON) -m venv .uv
+	@echo '*' > .uv/.gitignore
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'
 
 .venv/.ready: requirements/dev.txt pyproject.toml | $(filter .uv/bin/uv,$(UV))
@@ -27,9 +29,9 @@ env: .venv/.ready
 	@$(BIN)/python -m compileall -q src
 	@touch $@
 
+# Leaves its database in a new temporary directory, to look around in.
 demo: env
-	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && \
-		$(BIN)/penstock demo --directory "$$directory"
+	@$(BIN)/penstock demo $(DEMO)
 
 check: env
 	$(BIN)/ruff format --check .
@@ -43,7 +45,8 @@ test: check
 	$(BIN)/coverage run -m pytest -m 'not torture' $(PYTEST)
 	$(BIN)/coverage json --quiet -o .coverage.json
 	$(BIN)/python tools/coverage_gate.py .coverage.json 95 $(GATED)
-	@$(MAKE) --no-print-directory demo
+	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && \
+		$(BIN)/penstock demo --directory "$$directory"
 
 torture: env
 	$(BIN)/pytest -m torture $(PYTEST)

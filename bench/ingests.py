@@ -28,23 +28,33 @@ def series(peers: Sequence[Peer], records: int, url: str, work: Path) -> list[Ru
     """All ingests of all peers, one after another.
 
     dlt has no third, and beyond SIDE_BY_SIDE records no second: its merge would take too long.
-    A peer that failed is not asked again.
     """
     runs: list[Run] = []
+    failed: set[str] = set()
 
-    def ingest_all(name: str, chosen: Sequence[Peer]) -> list[Peer]:
-        made = [ingest(peer, name, records, work) for peer in chosen]
-        runs.extend(made)
-        return [peer for peer, run in zip(chosen, made, strict=True) if run.error is None]
+    def ingest_all(name: str, chosen: Sequence[Peer]) -> None:
+        for peer in chosen:
+            made = (
+                skipped(peer, name, records)
+                if peer.name in failed
+                else ingest(peer, name, records, work)
+            )
+            runs.append(made)
+            if made.error:
+                failed.add(peer.name)
 
-    left = ingest_all("first", peers)
-    left = [peer for peer in left if records <= SIDE_BY_SIDE or not peer.name.startswith("dlt")]
-    left = ingest_all("unchanged", left)
-    left = [peer for peer in left if not peer.name.startswith("dlt")]
-    if left:
+    steady = [peer for peer in peers if not peer.name.startswith("dlt")]
+    ingest_all("first", peers)
+    ingest_all("unchanged", peers if records <= SIDE_BY_SIDE else steady)
+    if steady:
         change(url)
-        ingest_all("changed", left)
+        ingest_all("changed", steady)
     return runs
+
+
+def skipped(peer: Peer, name: str, records: int) -> Run:
+    load = round(os.getloadavg()[0], 2)
+    return Run(peer.name, records, name, load, error="not run: an ingest before it failed")
 
 
 def ingest(peer: Peer, name: str, records: int, work: Path) -> Run:

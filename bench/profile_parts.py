@@ -25,7 +25,7 @@ from run import WORK
 STAGES = (
     ("wait", "concurrent.futures", "Future.result"),
     ("split", "penstock.upstream.wire", "split"),
-    ("glance", "penstock.pipeline.reading", "RecordReader._read_brief"),
+    ("read", "penstock.pipeline.reading", "RecordReader.read_page"),
     ("decode", "penstock.upstream.wire", "decode_records"),
     ("mapping", "penstock.pipeline.mapping", "submissions"),
     ("examine", "penstock.pipeline.examine", "Desk.examine"),

@@ -151,8 +151,8 @@ class App:
         """Run the discovery again. Raises what its requests raise; SettingsError for another
         account than the connection belongs to."""
         installation = self._installation(name)
-        client = self._client(installation, self._secrets(name))
-        accounts = discover(installation, client.send, self.clock)
+        with self._client(installation, self._secrets(name)) as client:
+            accounts = discover(installation, client.send, self.clock)
         the_one(accounts, installation.connection.account)
         return accounts
 
@@ -179,18 +179,10 @@ class App:
             )
         keys = [self._polled(installation, stream) for stream in streams]
         keys = keys or polls(installation.loaded.connector)
-        client = self._client(installation, self._secrets(name))
-        runner = StreamRunner(
-            store=self.store,
-            installation=installation,
-            make_source=SourceMaker(
-                installation, client.send, self.store.documents.heads, self.clock
-            ),
-            clock=self.clock,
-            observing=connection.mode is ConnectionMode.OBSERVE,
-        )
         start = Start(full=full, since=times.microseconds(since) if since else None)
-        return [runner.run(key, start, wait_s=wait_s, progress=progress) for key in keys]
+        with self._client(installation, self._secrets(name)) as client:
+            runner = self._runner(installation, client)
+            return [runner.run(key, start, wait_s=wait_s, progress=progress) for key in keys]
 
     def replay(
         self,
@@ -211,6 +203,16 @@ class App:
         )
         return replaying.run(self.store, letters, self._replayer, self.clock, progress)
 
+    def _runner(self, installation: Installation, client: Client) -> StreamRunner:
+        heads_of = self.store.documents.heads
+        return StreamRunner(
+            store=self.store,
+            installation=installation,
+            make_source=SourceMaker(installation, client.send, heads_of, self.clock),
+            clock=self.clock,
+            observing=installation.connection.mode is ConnectionMode.OBSERVE,
+        )
+
     def _replayer(self, name: str) -> Replayer:
         writer = UnitWriter(self.store.documents, self.store.documents.commit)
         return Replayer(self._installation(name), writer, self.clock)
@@ -225,8 +227,9 @@ class App:
         checked = sdk_settings.check(loaded.connector, settings, secrets)
         connection = replace(connection, settings=checked.plain)
         installation = Installation(loaded, connection)
-        client = self._client(installation, checked.secrets)
-        account = the_one(discover(installation, client.send, self.clock), connection.account)
+        with self._client(installation, checked.secrets) as client:
+            accounts = discover(installation, client.send, self.clock)
+        account = the_one(accounts, connection.account)
         connection = replace(connection, account=account)
         sealed = {
             field: self.keys.seal(

@@ -5,7 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
+import pty
+import select
 import shutil
+import sys
+import termios
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +49,27 @@ class Shell:
 
     def json(self, line: str, *more: str) -> Any:
         return self(line + " --json", *more).json
+
+    def on_a_terminal(self, line: str, *, answer: str | None = None) -> tuple[int, str]:
+        """Run the command in a process with a terminal of its own; its exit code and the screen.
+
+        answer: typed once the terminal stops echoing, as it does for a secret.
+        """
+        words = ["--database", f"sqlite:///{self.database}", *line.split()]
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execv(sys.executable, [sys.executable, "-m", "penstock.cli.main", *words])
+        deadline = time.monotonic() + 60
+        if answer is not None:
+            while termios.tcgetattr(terminal)[3] & termios.ECHO and time.monotonic() < deadline:
+                os.sched_yield()
+            os.write(terminal, answer.encode() + b"\n")
+        seen = b""
+        with contextlib.suppress(OSError):  # the terminal is gone when the command has ended
+            while select.select([terminal], [], [], max(0, deadline - time.monotonic()))[0]:
+                seen += os.read(terminal, 1024)
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen.decode()
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import sys
-
 import pytest
 
 from .conftest import connect
@@ -19,6 +15,11 @@ def test_a_connection_shows_everything_but_its_secret(shell, provider):
     assert shown["secrets"] == ["api_key"]
     assert provider.token not in shell("connections --json").out
     assert provider.token.encode() not in shell.database.read_bytes()
+
+
+def test_a_made_or_changed_connection_is_told_and_shown(shell, provider):
+    assert connect(shell, provider, "--json").json == shell.json("connections")[0]
+    assert "changed sim" in shell("connections set sim --observe").err
 
 
 def test_without_connections_the_list_says_how_to_make_one(shell):
@@ -36,28 +37,12 @@ def test_a_missing_secret_without_a_terminal_is_a_usage_error(shell, provider):
 
 
 def test_a_missing_secret_is_asked_for_on_a_terminal_and_not_shown(shell, provider):
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execv(
-            sys.executable,
-            [
-                sys.executable, "-m", "penstock.cli.main", "connect", "simulated", "--name", "sim",
-                "--set", f"base_url={provider.url}", "--database", f"sqlite:///{shell.database}",
-            ],
-        )  # fmt: skip
-    seen = b""
-    while b"api_key" not in seen:
-        seen += os.read(terminal, 1024)
-    os.write(terminal, provider.token.encode() + b"\n")
-    try:
-        while chunk := os.read(terminal, 1024):
-            seen += chunk
-    except OSError:
-        pass  # the terminal is gone when the command has ended
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 0, seen
-    assert provider.token.encode() not in seen
+    code, seen = shell.on_a_terminal(
+        f"connect simulated --name sim --set base_url={provider.url}", answer=provider.token
+    )
+    assert code == 0, seen
+    assert "api_key" in seen
+    assert provider.token not in seen
     assert shell.json("connections")[0]["name"] == "sim"
 
 

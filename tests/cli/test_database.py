@@ -26,6 +26,21 @@ def test_a_database_of_somebody_else_is_refused_and_left_alone(shell):
     assert shell.database.read_bytes() == before
 
 
+def test_an_unfit_schema_is_found_and_nothing_works_on_it(shell):
+    shell("db upgrade")
+    with sqlite3.connect(shell.database) as file:
+        file.execute("UPDATE alembic_version SET version_num = '9999'")
+    file.close()
+    checked = shell("db check")
+    assert checked.code == 1
+    assert "9999" in checked.err
+    assert shell.json("db check")["current"] is False
+    for line in ("runs", "db upgrade"):
+        refused = shell(line)
+        assert refused.code == 2
+        assert "upgrade penstock" in refused.err
+
+
 def test_the_doctor_tells_what_there_is_and_what_wants_attention(pulled, company):
     looked = pulled("doctor --json")
     assert looked.code == 0

@@ -52,7 +52,7 @@ def test_what_is_wrong_at_the_source_stays_open_when_replayed(pulled):
 def test_a_mended_mapping_replays_its_letters_without_the_provider(shell, provider):
     shell("init acme")
     good = Path("acme.py").read_text()
-    Path("acme.py").write_text(good.replace('record["display_name"]', 'record["display_nmae"]'))
+    Path("acme.py").write_text(good.replace('record["display_name"]', 'record["label"]'))
     shell(
         f"connect acme.py --name acme --set base_url={provider.url} "
         f"--secret api_key={provider.token}"

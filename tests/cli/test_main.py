@@ -137,4 +137,12 @@ def test_the_installed_command_answers():
     result = penstock("--version")
     assert result.returncode == 0
     assert result.stdout.startswith("penstock ")
-    assert penstock().returncode == 2
+
+
+@pytest.mark.parametrize("words", [[], ["documents"], ["streams", "state"]])
+def test_a_group_without_a_command_shows_its_help_and_is_a_usage_error(words, capsys):
+    assert main.execute(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Usage: penstock")
+    assert "Commands:" in err

@@ -85,6 +85,16 @@ def test_observation_tells_what_would_have_happened_and_stores_nothing(shell, pr
     assert shell.json("dead-letters list")["items"] == []
 
 
+def test_on_a_terminal_the_bars_are_live_and_the_table_fits(pulled):
+    code, seen = pulled.on_a_terminal("run sim --full")
+    assert code == 1
+    assert "\x1b[" in seen
+    assert "━" in seen
+    table = seen[seen.rindex("stream  ") :]
+    assert "bank_transactions" in table
+    assert max(map(len, table.splitlines())) <= 120
+
+
 def test_runs_are_listed_and_shown(pulled):
     runs = pulled.json("runs --connection sim")
     assert len(runs) == 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from penstock.contracts.registry import contract
 
+from penstock.contracts.registry import contract
 from penstock.model.identity import document_id, letter_id
 from penstock.model.outcome import Counters
 from penstock.model.run import NewRun, RunKind

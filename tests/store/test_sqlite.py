@@ -261,8 +261,9 @@ def plan(store, sql: str, *values: object) -> str:
 
 
 def test_hot_reads_go_by_one_key(store):
-    heads = plan(store, HEADS.format("?, ?"), b"1", b"2")
-    assert heads == ("SEARCH documents USING INDEX sqlite_autoindex_documents_1 (document_id=?)")
+    heads = plan(store, HEADS.format("(?), (?)"), b"1", b"2")
+    assert "SEARCH documents USING INDEX sqlite_autoindex_documents_1 (document_id=?)" in heads
+    assert "SCAN documents" not in heads
 
 
 def test_lists_need_no_sorting(store):

@@ -1,5 +1,8 @@
 """Which SQLite builds are sound."""
 
+import sqlite3
+import sys
+
 import pytest
 
 from penstock.store import sqlite_build, sqlite_engine
@@ -19,6 +22,11 @@ def test_a_build_with_the_race_says_which_and_what_to_do(version):
     sentence = hazard(version)
     assert ".".join(map(str, version)) in sentence
     assert "install pysqlite3" in sentence
+
+
+def test_the_standard_library_is_the_second_choice(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pysqlite3", None)
+    assert sqlite_build._choose() == ("sqlite3", sqlite3)
 
 
 def test_a_build_without_returning_is_refused(monkeypatch, tmp_path):

@@ -334,6 +334,17 @@ class TestRedirects:
             c.get("/x")
         assert len(provider.received) == 1
 
+    @pytest.mark.parametrize("location", ["http://[bad/", "https://①.test/", "http://a b.test/"])
+    def test_to_nowhere(self, clock, location):
+        location = location.encode().decode("latin-1")
+        with (
+            Provider([redirect(302, location)]) as provider,
+            client(provider, clock) as c,
+            pytest.raises(EgressDeniedError),
+        ):
+            c.get("/x")
+        assert len(provider.received) == 1
+
     def test_end(self, clock):
         with (
             Provider([redirect(302, "/x")] * 6) as provider,

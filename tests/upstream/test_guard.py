@@ -34,7 +34,7 @@ class TestPatterns:
             "https://api.acme.test.evil.test/",
             "https://xapi.acme.test/",
             "https://eu.acme.test/v2/x",
-            "https://xeu.acme.test/v2/x",
+            "https://foreu.acme.test/v2/x",
             "https://x.eu.acme.test/v1/x",
             "https://x.eu.acme.test/v2/../v1",
             "https://x.eu.acme.test/v2",

@@ -116,6 +116,12 @@ class TestLimits:
             with pytest.raises(BadRecordError, match="deeper than 128"):
                 decode_record(opening * depth + b"1" + closing * depth)
 
+    @pytest.mark.parametrize("depth", [wire.DEPTH + 1, 900, 5000])
+    def test_nesting_beyond_in_one_record_of_many(self, depth):
+        first, deep, last = decode_records([b"1", b"[" * depth + b"]" * depth, b"2"])
+        assert (first, last) == (1, 2)
+        assert isinstance(deep, BadRecordError)
+
     def test_many_brackets_side_by_side_are_not_deep(self):
         raw = b'{"lines": [' + b",".join([b'{"tags": ["[[["]}'] * 500) + b"]}"
         assert len(decode_records([raw])[0]["lines"]) == 500
@@ -138,6 +144,12 @@ class TestLimits:
         fine, doubled, plain = decode_records([huge, b'{"a":1,"a":2}', b"3"])
         assert (fine, plain) == ({"n": 10**100}, 3)
         assert isinstance(doubled, BadRecordError)
+
+    def test_quotation_marks_spelled_as_codes_do_not_hide_a_doubled_name(self):
+        doubled = b'{"a":1,"a":2,"b":"\\u0022\\u0022"}'
+        bad, fine = decode_records([doubled, b'{"b":"\\u0022"}'])
+        assert isinstance(bad, BadRecordError)
+        assert fine == {"b": '"'}
 
     def test_records_of_a_page(self):
         body = b"[" + b",".join([b"1"] * (wire.PAGE_RECORDS + 1)) + b"]"
@@ -206,6 +218,7 @@ class TestSplit:
             b'{"data":[1] , "data" : [1]}',
             b'{"data":[1],"page":{"n":1,"n":2}}',
             b'{"data":[1],"\\u0022":1,"\\"":2}',
+            b'{"data":[1],"\\u0022":0,"\\u0022x":0,"a":1,"a":2}',
             b'{"data":[1] "x":2}',
             b'{"data":[1],"x"}',
         ],

@@ -27,7 +27,7 @@ def test_it_never_prints(secret):
         str(secret),
         f"{secret}",
         f"{secret:>20}",
-        "{}".format(secret),
+        f"{secret}",
         f"{[secret]}",
     ]
     assert not any(VALUE in text for text in shown)

@@ -27,7 +27,9 @@ def check(target: Target, as_json: output.AsJson = False) -> int:
             output.say(f"{finding.file}:{finding.line}: {finding.severity}: {finding.message}")
             if finding.cure:
                 output.say(f"    {finding.cure}")
-        output.say(f"{target}: {len(wrong)} errors, {len(findings) - len(wrong)} warnings")
+        errors = output.counted(len(wrong), "error")
+        warnings = output.counted(len(findings) - len(wrong), "warning")
+        output.say(f"{target}: {errors}, {warnings}")
         if not wrong:
             output.hint(f"penstock connect {target} --name NAME")
     return FOUND if wrong else CLEAN

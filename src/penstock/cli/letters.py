@@ -63,8 +63,8 @@ def listed(
         output.show_json(listing.as_json())
         return
     output.show_table(
-        ("id", "stream", "reason", "source id", "message"),
-        [(v.letter_id, v.stream, v.reason, v.source_id, v.message) for v in listing.items],
+        ("id", "stream", "reason", "key", "message"),
+        [(v.letter_id, v.stream, v.reason, v.idempotency_key, v.message) for v in listing.items],
         empty="no dead letters",
     )
     if listing.after:
@@ -164,7 +164,11 @@ def discard(
     if as_json:
         output.show_json({"discarded": closed})
     else:
-        output.say(f"discarded {closed} dead letters" if closed else "no open dead letters")
+        output.say(
+            f"discarded {output.counted(closed, 'dead letter')}"
+            if closed
+            else "no open dead letters"
+        )
 
 
 def _tell(report: ReplayReport) -> None:
@@ -175,7 +179,7 @@ def _tell(report: ReplayReport) -> None:
         output.say(message)
     skipped = f", {report.skipped} skipped" if report.skipped else ""
     output.say(
-        f"{report.letters} dead letters: {report.replayed} replayed, "
+        f"{output.counted(report.letters, 'dead letter')}: {report.replayed} replayed, "
         f"{report.still_open} still open{skipped}"
     )
 

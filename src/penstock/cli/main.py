@@ -148,7 +148,11 @@ def debugging() -> bool:
 
 
 def _misused(error: typer.TyperException) -> int:
-    output.error(error.format_message())
+    message = error.format_message()
+    if message.startswith("Usage: "):  # a group without a command: the message is its help
+        output.say(message)
+        return USAGE
+    output.error(message)
     context: typer.Context | None = getattr(error, "ctx", None)
     if context is not None:
         output.hint(f"{context.command_path} --help")

@@ -95,8 +95,13 @@ def show_fields(fields: Sequence[tuple[str, Any]]) -> None:
         typer.echo(f"{name:<{longest}}  {cell(value)}")
 
 
+def counted(number: int, noun: str) -> str:
+    """How many of a thing, as one says it."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def cell(value: Any) -> str:
-    """A value in a table: a dash for nothing, thousands marked, no control characters."""
+    """A value on one line: a dash for nothing, thousands marked, no control characters."""
     if value is None or value == "":
         return "–"
     if isinstance(value, bool):
@@ -105,7 +110,13 @@ def cell(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.1f}"
-    return clean(str(value))
+    first, newline, _ = str(value).partition("\n")
+    return clean(first) + " …" * bool(newline)
+
+
+def to_the_second(instant: str | None) -> str | None:
+    """Canonical instant text without its fraction; finer is only for machines."""
+    return None if instant is None else instant[: len("2026-03-02T10:00:00")] + "Z"
 
 
 def clean(text: str) -> str:

@@ -27,7 +27,7 @@ class Step(Protocol):
 def told(counters: Counters, seconds: float) -> str:
     """Pages, records, rate and the outcomes that occurred, in one line."""
     records = max(counters.fetched, counters.submitted)
-    parts = [_counted(counters.pages, "page"), _counted(records, "record")]
+    parts = [output.counted(counters.pages, "page"), output.counted(records, "record")]
     if seconds > 0 and records:
         parts.append(f"{records / seconds:,.0f}/s")
     outcomes = {
@@ -39,10 +39,6 @@ def told(counters: Counters, seconds: float) -> str:
         "rejected": counters.set_aside,
     }
     return ", ".join(parts + [f"{number:,} {name}" for name, number in outcomes.items() if number])
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 @contextmanager

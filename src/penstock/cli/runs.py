@@ -39,7 +39,7 @@ def listed(
                 v.stream,
                 v.kind,
                 v.state,
-                v.started_at,
+                output.to_the_second(v.started_at),
                 v.message or progress.told(v.counters, v.work_seconds),
             )
             for v in views

@@ -45,7 +45,15 @@ def listed(
     output.show_table(
         ("connection", "stream", "state", "watermark", "since", "worker", "reason"),
         [
-            (v.connection, v.stream, v.state, v.watermark, v.since, v.lease_owner, v.reason)
+            (
+                v.connection,
+                v.stream,
+                v.state,
+                output.to_the_second(v.watermark),
+                output.to_the_second(v.since),
+                v.lease_owner,
+                v.reason,
+            )
             for v in views
         ],
         empty="no streams; connect something first: penstock connect TARGET --name NAME",

@@ -37,6 +37,7 @@ simulated = Connector(
         "properties": {
             "base_url": {"type": "string", "format": "uri"},
             "api_key": {"type": "string", "x-secret": True},
+            "page_size": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 200},
         },
     },
     auth=Bearer(secret="api_key"),  # noqa: S106 - the name of a setting
@@ -59,7 +60,7 @@ simulated = Connector(
     ],
 )
 
-PAGE = {"limit": 200}
+PAGE = {"limit": "{settings.page_size}"}
 PAGES = Cursor("next_cursor", param="cursor")
 CHANGED = Since(param="updated_since", field="updated_at")
 

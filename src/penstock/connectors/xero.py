@@ -6,7 +6,8 @@ tokens live for 30 minutes, and renewing them by OAuth comes with a later releas
 opens several organisations, the setting `tenant_id` says which one is meant.
 
 What is left out is left out by a named rule, see KEPT: ledger accounts, contacts that never bought,
-bills, and payments other than those for sales invoices. A contact that becomes a customer without being edited is found by `run --full`.
+bills, and payments other than those for sales invoices. A contact that becomes a customer without
+being edited is found by `run --full`.
 
 Xero's bank rows hold money spent, received and transferred, but no invoice payments, so they do
 not explain a bank account on their own; its `feed_mode` therefore stays at `none`.

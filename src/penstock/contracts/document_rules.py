@@ -18,7 +18,10 @@ def _supersedes_another(scene: Scene) -> Findings:
 
 
 SUPERSEDES_ANOTHER = Rule(
-    "I-R2", "supersedes does not name the document itself", _supersedes_another, when=("supersedes",)
+    "I-R2",
+    "supersedes does not name the document itself",
+    _supersedes_another,
+    when=("supersedes",),
 )
 
 

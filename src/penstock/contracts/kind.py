@@ -166,14 +166,15 @@ class Url:
         return f"text({URL_CHARACTERS})"
 
     def reader(self, spot: Spot) -> Reader:
-        text_of = Text(URL_CHARACTERS).reader(spot)
+        of_length = Text(URL_CHARACTERS).reader(spot)
 
         def read(text: str, unit: Unit) -> Any:
-            if text.startswith(("https://", "http://")):
-                return text_of(text, unit)
-            raise refuse(
-                "invalid_format", f"{quote(text)} does not start with https:// or http://"
-            )
+            if not text.startswith(("https://", "http://")):
+                message = f"{quote(text)} does not start with https:// or http://"
+                raise refuse("invalid_format", message)
+            if len(text) <= URL_CHARACTERS and text.isprintable():
+                return text
+            return of_length(text, unit)
 
         return of_text(spot, "text", read)
 

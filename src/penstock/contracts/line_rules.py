@@ -261,6 +261,7 @@ TAX_RATE = Rule(
     warning=True,
 )
 
+
 def _tax_signs(scene: Scene) -> Findings:
     if not _sums(scene).tax_clash:
         return

@@ -14,6 +14,7 @@ import msgspec
 
 _SORTED = msgspec.json.Encoder(order="deterministic")
 _AS_GIVEN = msgspec.json.Encoder()
+_SHA256 = hashlib.sha256
 _DECODER = msgspec.json.Decoder()
 _BEYOND_BMP = re.compile(rb"[\xf0-\xf4]")
 
@@ -41,7 +42,7 @@ def loads(content: bytes) -> Any:
 
 def digest(content: bytes) -> bytes:
     """32 bytes of SHA-256."""
-    return hashlib.sha256(content).digest()
+    return _SHA256(content).digest()
 
 
 def _reordered(value: Any) -> Any:

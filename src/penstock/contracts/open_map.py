@@ -179,7 +179,9 @@ class _Leftovers:
             return None
         if isinstance(value, date):
             return value.isoformat()
-        what = "a float, which may have lost digits" if isinstance(value, float) else type_name(value)
+        what = (
+            "a float, which may have lost digits" if isinstance(value, float) else type_name(value)
+        )
         self._refuse("invalid_type", f"source_values cannot keep {what}", None, path)
         return None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from functools import lru_cache
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -21,8 +23,15 @@ _INSTANT = re.compile(INSTANT_PATTERN[1:-1]).fullmatch
 _OFFSET_MISSING = re.compile(INSTANT_PATTERN[1:-1].rpartition("(Z")[0]).fullmatch
 
 CACHED_DAYS = 8192
-KNOWN_DAYS: set[str] = set()
-"""Days seen before, so that the usual date costs one look; a full set starts anew."""
+KNOWN_DAYS: dict[str, int] = {}
+"""Days seen before, with their midnight in microseconds, so that the usual date costs one look."""
+
+_MINUTES = {
+    f"T{hour:02}:{minute:02}:": (hour * 60 + minute) * 60_000_000
+    for hour in range(24)
+    for minute in range(60)
+}
+_SECONDS = {f"{second:02}Z": second * 1_000_000 for second in range(60)}
 
 
 def day(text: str) -> str:
@@ -37,7 +46,7 @@ def day(text: str) -> str:
     else:
         if len(KNOWN_DAYS) >= CACHED_DAYS:
             KNOWN_DAYS.clear()
-        KNOWN_DAYS.add(text)
+        KNOWN_DAYS[text] = times.microseconds(datetime.fromisoformat(text + "T00:00:00Z"))
         return text
     raise refuse("invalid_format", message, "I-F2")
 
@@ -52,16 +61,17 @@ def _is_real(text: str) -> bool:
 
 def instant(text: str) -> str:
     """UTC with Z, cut to microseconds, no trailing zeros in the fraction. Raises Found."""
+    if _whole_second(text) is not None:
+        return text
     match = _INSTANT(text)
     if match is None:
         raise _malformed(text)
     fraction, offset = match[1], match[2]
     if fraction and len(fraction) > 7:
         text = text[:19] + fraction[:7] + offset  # cut, never rounded (contracts, 1.2)
-    value = _real(text)
-    if not fraction and offset == "Z" and FIRST_YEAR <= value.year <= LAST_YEAR:
-        return text
-    return _written(value, text)
+    with suppress(Found):
+        day(text[:10])  # learned, so that the next instant of the day costs less
+    return _written(_real(text), text)
 
 
 def moment(name: str, value: datetime) -> str:
@@ -82,8 +92,18 @@ def _real(text: str) -> datetime:
 
 
 def microseconds(text: str) -> int:
-    """Microseconds since 1970 behind an instant in normal form."""
-    return times.microseconds(datetime.fromisoformat(text))
+    """Microseconds since 1970 behind an instant, in normal form or as sent. Raises Found."""
+    if (whole := _whole_second(text)) is not None:
+        return whole
+    return times.microseconds(datetime.fromisoformat(instant(text)))
+
+
+def _whole_second(text: str) -> int | None:
+    """Microseconds of the usual form, 2026-03-02T10:00:00Z, on a day seen before; else None."""
+    try:
+        return KNOWN_DAYS[text[:10]] + _MINUTES[text[10:17]] + _SECONDS[text[17:]]
+    except KeyError:
+        return None
 
 
 def local_day(text: str, zone: str) -> str:
@@ -93,6 +113,7 @@ def local_day(text: str, zone: str) -> str:
     return datetime.fromisoformat(text).astimezone(ZoneInfo(zone)).date().isoformat()
 
 
+@lru_cache(maxsize=16)
 def days_after(start: date, days: int) -> str:
     return (start + timedelta(days=days)).isoformat()
 

@@ -81,32 +81,30 @@ def minor(text: str | None) -> int:
     return int(text.replace(".", "", 1)) if text is not None else 0
 
 
-def are_normal(texts: list[str], exponent: int) -> bool:
+def are_normal(texts: list[str], unit: Unit) -> bool:
     """Whether all texts surely are money ≥ 0 in normal form, in one look at all of them.
 
-    Digits are read as 0, so that what is left shows the shape: ",000.00,00.00,". False also for
-    what only a close look can tell: a sign, or anything but ASCII.
+    Digits are read as 0, which leaves the shape: "000.00,00.00". False also for what only a close
+    look can tell: a sign, a long amount.
     """
-    try:
-        joined = f",{','.join(texts)},".encode("ascii")
-    except UnicodeEncodeError:
+    if unit.exponent is None or not (joined := f",{','.join(texts)},").isascii():
         return False
-    shape = joined.translate(_DIGITS_AS_ZERO)
-    count = len(texts)
-    fraction = b"." + b"0" * exponent if exponent else b""
-    leading = b",0" + fraction[:1] if exponent else b",0,"
-    return (
-        not shape.translate(None, b"0,.")
-        and shape.count(b",") == count + 1
-        and shape.count(b".") == (count if exponent else 0)
-        and shape.count(b"0" + fraction + b",") == count
-        and joined.count(b",0") == joined.count(leading)
-        and _TOO_MANY_DIGITS not in shape
-    )
+    shapes = joined.encode().translate(_DIGITS_AS_ZERO).split(b",")
+    if not _shapes(unit.exponent).issuperset(shapes):
+        return False
+    return joined.count(",0") == joined.count(",0." if unit.exponent else ",0,")
 
 
 _DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
-_TOO_MANY_DIGITS = b"0" * 16
+LOOKED_AT_CHARACTERS = 9
+
+
+@lru_cache(maxsize=16)
+def _shapes(exponent: int) -> frozenset[bytes]:
+    """What amounts of up to nine characters look like; the empty piece is before the first."""
+    fraction = b"." + b"0" * exponent if exponent else b""
+    wholes = range(1, LOOKED_AT_CHARACTERS - len(fraction) + 1)
+    return frozenset({b"", *(b"0" * digits + fraction for digits in wholes)})
 
 
 class Units:

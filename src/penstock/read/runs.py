@@ -55,9 +55,9 @@ class RunView:
 
         The same names as in the report that ends `penstock run`.
         """
-        members = notation.members(self) | {"run": self.run_no}
+        members = notation.members(self)
+        members = {"run": members.pop("run_no")} | members
         counters = members.pop("counters")
-        del members["run_no"]
         prefix = "would_" if self.kind == RunKind.OBSERVE else ""
         return members | {
             (prefix + name if name in OUTCOMES else name): count for name, count in counters.items()

@@ -45,7 +45,7 @@ class SqliteStore:
     feed: Feed
 
     def __init__(self, url: str, file: DatabaseFile, engines: Engines) -> None:
-        documents = SqliteDocuments(engines.writer)
+        documents = SqliteDocuments(engines)
         self.documents = documents
         self.streams = SqlStreams(engines)
         self.runs = SqlRuns(engines)

@@ -1,6 +1,6 @@
 """Heads and units of work on SQLite: the hot statements, and the one transaction they make.
 
-All of it runs on the writer's connection in the calling thread, straight on the driver. That
+They run on the writer's connection in the calling thread, straight on the driver. That
 connection's page cache stays valid between commits (no one else writes in this process), so
 looking heads up brings in the very pages that the commit then changes.
 """
@@ -17,19 +17,19 @@ from typing import Any
 from sqlalchemy import Engine
 
 from penstock.errors import LeaseLostError, WriteConflictError
+from penstock.model import times
 from penstock.model.unit import (
     ArchivedPage,
     DocumentState,
     Head,
     Lease,
-    LetterState,
     NewLetter,
     NewVersion,
     UnitOfWork,
 )
 from penstock.store import json_text
+from penstock.store.engines import Engines
 from penstock.store.sqlite_error import is_conflict, translated
-from penstock.store.streams import microseconds
 from penstock.telemetry import kill_point
 
 GRAVE = DocumentState.GRAVE
@@ -91,18 +91,19 @@ VALUES ({version_no}, {workspace}, {document_id}, {version}, nullif({previous}, 
     {run_no}, {page_no}, iif({page_no} IS NULL, NULL, {page_index}), {recorded_at}, {content})
 """.format(**_VERSION_ROW)
 
-# Hot: one row for each version; followers read them in this order.
+# Hot: the order of all versions; followers read them in this order.
 APPEND_FEED = """
 INSERT INTO feed (seq, kind, ref)
 SELECT :seq + version_no - :version_no, 'version', version_no
 FROM document_versions WHERE version_no > :version_no ORDER BY version_no
 """
 
-# Hot: asked for every page, known and unknown ids alike. {} takes the ids' place holders.
+# Hot: asked for every page, known and unknown ids alike. {} takes the ids' place holders. A join
+# with the list goes straight to the index, where IN would first build a tree of the ids.
 HEADS = """
 SELECT document_id, version, version_no, state, payload_hash, raw_mark, source_id, source_version,
     source_updated_at, as_of
-FROM documents WHERE document_id IN ({})
+FROM (VALUES {}) CROSS JOIN documents ON document_id = column1
 """
 
 # Hot on a full run: unchanged records whose marks move.
@@ -132,6 +133,7 @@ SELECT ifnull((SELECT max(version_no) FROM document_versions), 0),
     ifnull((SELECT max(seq) FROM feed), 0)
 """
 
+# Once for each response of a unit that something came of.
 INSERT_PAGE = """
 INSERT INTO pages (workspace, run_no, url, status, content_type, received_at, sha256, size, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -164,15 +166,17 @@ ON CONFLICT (letter_id) DO UPDATE SET state = 'open', document_id = excluded.doc
 
 # A letter that names no document was made by this unit's only version, where it has but one.
 CLOSE_LETTER = """
-UPDATE dead_letters SET state = :state, closed_at = :now, closed_by = ifnull(
-    (SELECT nullif(version_no, 0) FROM documents
-     WHERE documents.document_id = dead_letters.document_id), :only_version)
+UPDATE dead_letters SET state = :state, closed_at = :now, closed_by =
+    iif(:state = 'discarded', NULL, ifnull(
+        (SELECT nullif(version_no, 0) FROM documents
+         WHERE documents.document_id = dead_letters.document_id), :only_version))
 WHERE letter_id = :letter_id AND state = 'open'
 """
 
 # Once for each unit: most stores have no open letter, and then this one seek is all.
 ANY_OPEN_LETTER = "SELECT 1 FROM dead_letters WHERE state = 'open' AND document_id > x'' LIMIT 1"
 
+# Only where letters are open: the records that were rejected before and are accepted now.
 SUPERSEDE_LETTERS = """
 UPDATE dead_letters SET state = 'superseded', closed_at = ?, closed_by =
     (SELECT nullif(version_no, 0) FROM documents
@@ -180,12 +184,14 @@ UPDATE dead_letters SET state = 'superseded', closed_at = ?, closed_by =
 WHERE state = 'open' AND document_id IN ({})
 """
 
+# Once for each unit that moves the resume point; the fence has locked the row already.
 WRITE_CHECKPOINT = """
 UPDATE stream_state SET cursor = :cursor, enumeration = :enumeration, watermark = :watermark
 WHERE workspace = :workspace AND connection = :connection AND stream = :stream
     AND "partition" = :partition
 """
 
+# Once for each unit.
 ADD_COUNTERS = """
 UPDATE runs SET pages = pages + :pages, fetched = fetched + :fetched,
     extra_emits = extra_emits + :extra_emits, filtered = filtered + :filtered,
@@ -199,21 +205,22 @@ WHERE run_no = :run_no
 class SqliteDocuments:
     """Role `Documents`, and the writing half of role `Letters`."""
 
-    def __init__(self, writer: Engine) -> None:
-        self._writer = writer
+    def __init__(self, engines: Engines) -> None:
+        self._reader = engines.reader
+        self._writer = engines.writer
 
     def heads(self, document_ids: Sequence[bytes]) -> dict[bytes, Head]:
         """The current heads of those documents that exist. Any number of ids; one snapshot."""
         found: dict[bytes, Head] = {}
-        with self._connection() as connection, _snapshot(connection):
+        with _driver(self._writer) as connection, _snapshot(connection):
             for ids in _batches(document_ids):
                 rows = connection.execute(_for_ids(HEADS, len(ids)), ids)
-                found.update((row[0], Head._make(row)) for row in rows)
+                found |= {row[0]: Head._make(row) for row in rows}
         return found
 
     def content(self, version_no: int) -> bytes:
         """The content bytes of one version. Raises KeyError where there is no such version."""
-        with self._connection() as connection:
+        with _driver(self._reader) as connection:
             wanted = "SELECT content FROM document_versions WHERE version_no = ?"
             row = connection.execute(wanted, (version_no,)).fetchone()
         if row is None:
@@ -223,7 +230,7 @@ class SqliteDocuments:
 
     def commit(self, unit: UnitOfWork) -> None:
         """Write all of the unit in one durable transaction, or nothing of it: see the role."""
-        with self._connection() as connection, _transaction(connection):
+        with _driver(self._writer) as connection, _transaction(connection):
             if unit.lease and not _fence(connection, unit, unit.lease):
                 return
             kill_point("commit.fenced")
@@ -241,14 +248,15 @@ class SqliteDocuments:
 
     def write_letters(self, unit: UnitOfWork) -> None:
         """Write only the letters of a unit, without a lease and without its page."""
-        with self._connection() as connection, _transaction(connection):
+        with _driver(self._writer) as connection, _transaction(connection):
             _write_letters(connection, unit, page_no=None)
 
-    @contextmanager
-    def _connection(self) -> Iterator[Any]:
-        """The writer's connection, for this thread alone while the block runs."""
-        with translated(), closing(self._writer.raw_connection()) as lent:
-            yield lent.driver_connection
+
+@contextmanager
+def _driver(engine: Engine) -> Iterator[Any]:
+    """A connection of the driver, for this thread alone while the block runs."""
+    with translated(), closing(engine.raw_connection()) as lent:
+        yield lent.driver_connection
 
 
 @contextmanager
@@ -267,8 +275,10 @@ def _transaction(connection: Any) -> Iterator[None]:
         yield
         kill_point("page.before_commit")
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException as error:
         connection.rollback()  # does nothing where SQLite has rolled back already
+        if is_conflict(error):
+            raise WriteConflictError("another writer made one of these documents first") from error
         raise
     kill_point("page.after_commit")
 
@@ -276,7 +286,7 @@ def _transaction(connection: Any) -> Iterator[None]:
 def _fence(connection: Any, unit: UnitOfWork, lease: Lease) -> bool:
     """True: write. False: the unit is committed already. Raises LeaseLostError."""
     key = _stream_key(unit, lease) | {"owner": lease.owner, "epoch": lease.epoch}
-    fenced = {"unit_no": unit.unit_no, "until": microseconds(lease.until)}
+    fenced = {"unit_no": unit.unit_no, "until": times.microseconds(lease.until)}
     if connection.execute(FENCE, key | fenced).rowcount == 1:
         return True
     reached = connection.execute(FENCED_AT, key).fetchone()
@@ -313,7 +323,7 @@ def _write_versions(connection: Any, unit: UnitOfWork, page_no: int | None) -> r
 
     home = (unit.workspace, unit.connection)
     heads = [(_head_values(version) + home + (no,)) for version, no in numbered]
-    _make_heads(connection, [row for row in heads if row[_PREVIOUS] is None])
+    connection.executemany(INSERT_DOCUMENT, [row for row in heads if row[_PREVIOUS] is None])
     _move_heads(connection, MOVE_HEAD, [row for row in heads if row[_PREVIOUS] is not None])
 
     origin = (unit.workspace, unit.run_no, page_no, unit.recorded_at)
@@ -328,15 +338,6 @@ def _number(versions: Sequence[NewVersion], last_no: int) -> Iterator[tuple[NewV
     for version in versions:
         last_no += version.state != GRAVE
         yield version, 0 if version.state == GRAVE else last_no
-
-
-def _make_heads(connection: Any, rows: list[tuple[Any, ...]]) -> None:
-    try:
-        connection.executemany(INSERT_DOCUMENT, rows)
-    except Exception as error:
-        if not is_conflict(error):
-            raise
-        raise WriteConflictError("another writer made one of these documents first") from error
 
 
 def _move_heads(connection: Any, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -362,7 +363,7 @@ def _close_letters(connection: Any, unit: UnitOfWork, versions: range) -> None:
             "letter_id": letter.letter_id,
             "state": letter.state,
             "now": unit.recorded_at,
-            "only_version": None if letter.state == LetterState.DISCARDED else only_version,
+            "only_version": only_version,
         }
         connection.execute(CLOSE_LETTER, closing_letter)
     if connection.execute(ANY_OPEN_LETTER).fetchone():
@@ -403,4 +404,4 @@ def _batches(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 @lru_cache(maxsize=256)
 def _for_ids(statement: str, number: int) -> str:
-    return statement.format(", ".join("?" * number))
+    return statement.format(", ".join(["(?)"] * number))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, or_, select, update
 
 from penstock.errors import StreamBusyError
+from penstock.model import times
 from penstock.model.connection import StreamState
 from penstock.model.unit import Checkpoint, Lease
 from penstock.store import json_text
@@ -17,7 +17,6 @@ from penstock.store.tables import stream_state
 NEW = "new"
 """State of a stream that nobody has given a state yet."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY = ("workspace", "connection", "stream", "partition")
 _UNTOUCHED = {
     "lease_owner": "",
@@ -55,7 +54,7 @@ class SqlStreams:
     def claim(self, lease: Lease, *, now: int, held_by: str | None = None) -> StreamState | None:
         """Take the lease if it is free, run out, or still held by `held_by`; else None."""
         row = stream_state.c
-        taken = {"lease_owner": lease.owner, "lease_until": microseconds(lease.until)}
+        taken = {"lease_owner": lease.owner, "lease_until": times.microseconds(lease.until)}
         claim = (
             self._engines.upsert(stream_state)
             .values(_UNTOUCHED | _key_of(lease) | taken | {"epoch": 1})
@@ -115,7 +114,7 @@ class SqlStreams:
                     f"{connection}/{stream} is being run by {holder.lease_owner}; its checkpoint "
                     "can be set when that run has ended",
                     owner=holder.lease_owner,
-                    until=_EPOCH + timedelta(microseconds=holder.lease_until),
+                    until=times.moment(holder.lease_until),
                 )
 
     def set_state(
@@ -143,11 +142,6 @@ class SqlStreams:
         )
         with self._engines.writer.begin() as writing:
             writing.execute(tell)
-
-
-def microseconds(moment: datetime) -> int:
-    """Microseconds since 1970, exact (a float would round)."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _is(workspace: str, connection: str, stream: str, partition: str) -> ColumnElement[bool]:

@@ -107,6 +107,17 @@ class ReadingContract(StoreCase):
             NOW + 2,
         )
 
+    def test_a_discarded_letter_made_nothing(self) -> None:
+        worker = Worker(self.store)
+        worker.commit(worker.invoice("1"))
+        worker.commit(unit=replace(worker.unit(), letters=(worker.letter("1"),)))
+        letter = worker.letter("1").letter_id
+        discarded = (ClosedLetter(letter, LetterState.DISCARDED),)
+        worker.commit(unit=replace(worker.unit(), closed=discarded))
+        kept = self.store.letters.get(letter)
+        assert kept is not None
+        assert (kept.state, kept.closed_by) == (LetterState.DISCARDED, None)
+
     def test_letters_are_listed_filtered_and_counted(self) -> None:
         worker, other = Worker(self.store), Worker(self.store, stream="events")
         elsewhere = Worker(self.store, workspace="other")

@@ -24,6 +24,7 @@ import msgspec
 from penstock.clock import Clock
 from penstock.errors import (
     ConnectorError,
+    EgressDeniedError,
     PageRefusedError,
     ParkedError,
     UpstreamError,
@@ -250,7 +251,7 @@ class Client:
         self, request: Request, signed: Request, response: Response, location: str
     ) -> Request:
         """The next hop. On another origin nothing goes along that auth put on the request."""
-        target = urljoin(response.url, location)
+        target = _joined(response.url, location)
         self._egress.check(target)
         if _origin(target) != _origin(response.url):
             signed = replace(signed, headers=_without_credentials(request.headers))
@@ -381,6 +382,13 @@ def _written(value: Any) -> str:
 
 def _without_credentials(headers: Iterable[Pair]) -> tuple[Pair, ...]:
     return tuple(pair for pair in headers if pair[0].lower() not in CREDENTIAL_HEADERS)
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise EgressDeniedError("a redirect to a URL that cannot be read") from None
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

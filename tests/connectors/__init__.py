@@ -1,0 +1,1 @@
+"""The shelf connectors, each against a provider on loopback."""

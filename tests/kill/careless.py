@@ -1,0 +1,30 @@
+"""The victim of `victim.py`, with a store that keeps state and data in two transactions.
+
+It saves the checkpoint first and the page afterwards: what many tools do. The kill test must fail.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Any
+
+from penstock.model.unit import UnitOfWork
+from penstock.store.sqlite_documents import SqliteDocuments
+from tests.kill import victim
+
+commit = SqliteDocuments.commit
+
+
+def careless(self: Any, unit: UnitOfWork) -> None:
+    if unit.checkpoint is None or unit.lease is None:
+        commit(self, unit)
+        return
+    commit(self, replace(unit, versions=(), marks=(), letters=(), pages=(), closed=()))
+    commit(self, replace(unit, checkpoint=None, lease=None, unit_no=0))
+
+
+SqliteDocuments.commit = careless  # type: ignore[method-assign]
+
+if __name__ == "__main__":
+    victim.main(*sys.argv[1:])
