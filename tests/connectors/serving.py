@@ -51,6 +51,8 @@ def served(answer: Answer) -> Iterator[str]:
     """Serve on a free port of 127.0.0.1 until the block ends; its URL."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             headers = {name.lower(): value for name, value in self.headers.items()}

@@ -7,6 +7,15 @@ from typing import NamedTuple
 from penstock.model.rejection import Flag
 
 
+class Facets(NamedTuple):
+    """What documents are filtered and sorted by. on_date: the document date, resolved in UTC."""
+
+    status: str | None
+    on_date: str | None
+    party: str | None
+    number: str | None
+
+
 class Accepted(NamedTuple):
     """A payload in normal form, with everything the store and the pipeline want to know of it.
 

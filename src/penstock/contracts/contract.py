@@ -7,18 +7,19 @@ from datetime import date
 from typing import Any
 
 from penstock.contracts import normal, projection, temporal
-from penstock.contracts.accepted import Accepted
+from penstock.contracts.accepted import Accepted, Facets
 from penstock.contracts.description import VOID_LIFECYCLES, Description
 from penstock.contracts.field import Field, missing, reader_of
 from penstock.contracts.finding import Finding, Found, flags, quote, rejection, type_name
 from penstock.contracts.kind import Spot
-from penstock.contracts.rule import Scene
+from penstock.contracts.page import page
 from penstock.contracts.quick import Lane
-from penstock.contracts.reference import page
+from penstock.contracts.rule import Scene
 from penstock.contracts.schema import json_schema
 from penstock.contracts.structure import deep_findings, is_too_large, stage_two, too_large
 from penstock.contracts.tally import tally
-from penstock.contracts.unit import Units, units as units_of
+from penstock.contracts.unit import Units
+from penstock.contracts.unit import units as units_of
 from penstock.model import times
 from penstock.model.rejection import Flag, RecordError, Rejection, rejected
 
@@ -65,7 +66,7 @@ class Contract:
             return rejected("malformed_payload", message)
         table = units_of(units)
         accepted = self._lane.examine(payload, source_id, observed_on, table)
-        return accepted or self._examine_closely(payload, source_id, observed_on, table)
+        return accepted or self.examine_closely(payload, source_id, observed_on, table)
 
     def compare(
         self, previous_content: bytes, accepted: Accepted
@@ -84,6 +85,10 @@ class Contract:
     def lifecycle(self, content: bytes) -> str | None:
         """The lifecycle that the content's status means; None for types without one."""
         return self._lifecycle_of(normal.loads(content))
+
+    def facets(self, content: bytes) -> Facets:
+        """The four facets of stored content, as `examine` gave them when it was accepted."""
+        return self._facets_of(normal.loads(content))
 
     def posting_projection(
         self, content: bytes, accounting_zone: str = "UTC"
@@ -119,9 +124,10 @@ class Contract:
         """The type's reference page, Markdown."""
         return page(self.description)
 
-    def _examine_closely(
+    def examine_closely(
         self, payload: dict[Any, Any], source_id: str | None, observed_on: date | None, table: Units
     ) -> Accepted | Rejection:
+        """The law itself: what `examine` answers, found without the fast lane."""
         lifecycle = self._lifecycle_of(payload)
         zeroed = lifecycle in VOID_LIFECYCLES
         findings: list[Finding] = []
@@ -182,20 +188,25 @@ class Contract:
         record = scene.record
         version, updated_at = (record.pop(name, None) for name in self._outside)
         content = normal.dumps(record)
-        described = self.description
         assert scene.source_id is not None, "I-F5 has seen to it"
         return Accepted(
-            content=content,
-            payload_hash=normal.digest(content),
-            source_id=scene.source_id,
-            source_version=version,
-            source_updated_at=temporal.microseconds(updated_at) if updated_at else None,
-            lifecycle=scene.lifecycle,
-            status=record.get("status"),
-            on_date=scene.on_date,
-            party=record.get(described.party) if described.party else None,
-            number=record.get(described.number) if described.number else None,
-            flags=flags(findings) if findings else (),
+            content,
+            normal.digest(content),
+            scene.source_id,
+            version,
+            temporal.microseconds(updated_at) if updated_at else None,
+            scene.lifecycle,
+            *self._facets_of(record),
+            flags(findings) if findings else (),
+        )
+
+    def _facets_of(self, record: dict[str, Any]) -> Facets:
+        described = self.description
+        return Facets(
+            record.get("status") if described.lifecycles else None,
+            projection.document_date(described, record) if described.lifecycles else None,
+            record.get(described.party) if described.party else None,
+            record.get(described.number) if described.number else None,
         )
 
     def _lifecycle_flag(self, before: dict[str, Any], after: dict[str, Any]) -> Flag | None:

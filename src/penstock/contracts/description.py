@@ -58,7 +58,7 @@ class Description:
     @property
     def block(self) -> Block:
         """The payload as a block; its money is governed by its `currency`."""
-        reserved = {"id": f"{self.natural_id}"} | _RESERVED
+        reserved = {"id": f"the field {self.natural_id}"} | _RESERVED
         return Block(self.document_type, self.fields, currency="currency", reserved=reserved)
 
     @property

@@ -1,4 +1,4 @@
-"""Rules of all types and of transactional documents: references, dates, rates, pairs (I-R, I-D, I-X)."""
+"""Rules of all types and of dated documents: references, pairs, dates, rates (I-R, I-D, I-X)."""
 
 from __future__ import annotations
 
@@ -57,16 +57,6 @@ def excludes(first: str, second: str) -> Rule:
 
     says = f"{first} and {second} exclude each other"
     return Rule("I-R5", says, check, when=(second,))
-
-
-def row_excludes(rows: str, first: str, second: str) -> Rule:
-    """The same within the entries of an array."""
-
-    def check(_scene: Scene, row: Record) -> Findings:
-        return _both(row, first, second)
-
-    says = f"{rows}: {first} and {second} exclude each other"
-    return Rule("I-R5", says, check, when=(second,), rows=rows)
 
 
 def _both(record: Record, first: str, second: str) -> Findings:

@@ -1,9 +1,11 @@
 """Line-bearing documents whose sums are plainly right, recognised with floats.
 
-A float never decides here, it only excuses. Amounts are whole numbers of minor units below 1e9, and a document short enough for the lane has fewer than a thousand of them. So sums stay below
-1e12, each operation errs by less than 1e12 x 2^-53, and all of them together by less than 0.12. A
-sum that misses by less than `SURE_MINOR` is therefore exactly right, and a tolerance of half a
-minor unit that is kept by `MARGIN_MINOR` is kept. Anything closer is left to the exact rules.
+A float never decides here, it only excuses. Amounts are whole numbers of minor units below 1e9,
+and a document short enough for the lane has fewer than a thousand of them. So sums stay below
+1e12 minor units, each operation errs by less than 1e12 x 2^-53 of one, and all of them together by
+less than 0.12. A sum that misses by less than `SURE_MINOR` is therefore exactly right, and a
+tolerance of half a minor unit that is kept by `MARGIN_MINOR` is kept. Anything closer is left to
+the exact rules.
 """
 
 from __future__ import annotations
@@ -47,29 +49,26 @@ def _lines(document: Any, minor: float) -> tuple[float | None, list[Any]]:
     for line in document.line_items or ():
         amount = float(line.amount)
         net += amount
-        if line.quantity is not None and line.unit_price is not None:
-            gap = float(line.quantity) * float(line.unit_price) - amount
+        if (quantity := line.quantity) is not None and (price := line.unit_price) is not None:
+            gap = float(quantity) * float(price) - amount
             if line.discount_amount is not None:
                 gap -= float(line.discount_amount)
             if not -half < gap < half:
                 raise _Unsure
-        if line.line_ref is not None:
-            refs.append(line.line_ref)
-        if line.tax_lines is not None:
-            tax_lines += line.tax_lines
-        if line.line_type in _JUDGED_BY_SIGN or not _spans(line):
+        if (ref := line.line_ref) is not None:
+            refs.append(ref)
+        if (taxes := line.tax_lines) is not None:
+            tax_lines += taxes
+        if line.line_type in _JUDGED_BY_SIGN:
+            raise _Unsure
+        if (end := line.service_end_date) is not None and (line.service_start_date or end) > end:
             raise _Unsure
     if len(set(refs)) < len(refs) or (tax_lines and document.tax_lines):
         raise _Unsure
     return (net if document.line_items else None), tax_lines or document.tax_lines or []
 
 
-def _spans(line: Any) -> bool:
-    end = line.service_end_date
-    return end is None or line.service_start_date is None or line.service_start_date <= end
-
-
-class _Unsure(Exception):  # noqa: N818 - a signal inside this module
+class _Unsure(Exception):
     """A sum that is not plainly right."""
 
 

@@ -7,10 +7,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from penstock.contracts.finding import Finding, Found, quote, refuse
-from penstock.contracts.kind import Kind, Reader, Spot, is_blank, wrong_type
+from penstock.contracts.kind import Kind, Reader, Spot, exact, is_blank, wrong_type
 from penstock.contracts.unit import Unit
 
-OUTER = "the enclosing object's"
+OUTER = "the currency of the enclosing object"
 """For `Field.currency`: not the block's own governing currency but that of what encloses it."""
 
 
@@ -51,61 +51,60 @@ class Block:
 
 
 def reader_of(block: Block, spot: Spot) -> Reader:
-    """The function that every object of this block goes through. It also judges required members.
-
-    Members with another governing currency than the block's are read last, since the member that
-    names it may stand behind them.
-    """
+    """The function that every object of this block goes through."""
     readers = {f.name: _member(f, block, spot) for f in block.fields if f.currency is None}
-    deferred = {f.name: (f.currency, _member(f, block, spot)) for f in block.fields if f.currency}
-    required = tuple(f.name for f in block.fields if f.required)
+    governed = {f.name: (f.currency, _member(f, block, spot)) for f in block.fields if f.currency}
     defaults = {f.name: f.default for f in block.fields if f.default is not None}
     currency = block.currency
 
-    def read(value: Any, outer: Unit) -> dict[str, Any]:
+    def read(value: dict[Any, Any], outer: Unit) -> dict[str, Any]:
         unit = outer if currency is None else outer.table.governing(value.get(currency), outer)
         normal: dict[str, Any] = {}
         findings: list[Finding] = []
-        refused: set[str] = set()
-
-        def note(name: str, found: Found) -> Any:
-            findings.extend(f.under(name) for f in found.findings)
-            refused.add(name)
-            return found.normal
-
+        waiting: list[str] = []
         for name, item in value.items():
-            if (member := readers.get(name)) is not None:
-                try:
-                    kept = member(item, unit)
-                except Found as found:
-                    kept = note(name, found)
-                if kept is not None:
-                    normal[name] = kept
-            elif name not in deferred:
+            if (reader := readers.get(name)) is not None:
+                if (kept := _kept(name, reader, item, unit, findings)) is not None:
+                    normal[exact(name)] = kept
+            elif name in governed:
+                waiting.append(name)
+            else:
                 findings.append(_unlisted(block, name))
-        for name, (governor, member) in deferred.items():
-            if name not in value:
-                continue
+        for name in waiting:  # the member that names their currency may stand behind them
+            governor, reader = governed[name]
             other = outer if governor == OUTER else unit.table.governing(value.get(governor), unit)
-            try:
-                kept = member(value[name], other)
-            except Found as found:
-                kept = note(name, found)
-            if kept is not None:
+            if (kept := _kept(name, reader, value[name], other, findings)) is not None:
                 normal[name] = kept
-        for name in required:
-            if name not in normal and name not in refused:
-                findings.append(missing(name))
-        for name, default in defaults.items():
-            if name in normal and normal[name] == default:
+        for name in defaults.keys() & normal.keys():
+            if normal[name] == defaults[name]:
                 del normal[name]
-        if block.any_of and not any(n in normal or n in refused for n in block.any_of):
-            findings.append(missing(block.any_of[0], " or ".join(block.any_of)))
+        findings += _missing(block, normal, findings)
         if findings:
             raise Found(normal, findings)
         return normal
 
     return read
+
+
+def _kept(name: str, reader: Reader, item: Any, unit: Unit, findings: list[Finding]) -> Any:
+    """One member read; what it has to say goes to the findings, what is of use comes back."""
+    try:
+        return reader(item, unit)
+    except Found as found:
+        findings += [finding.under(name) for finding in found.findings]
+        return found.normal
+
+
+def _missing(block: Block, normal: dict[str, Any], findings: list[Finding]) -> list[Finding]:
+    """Required members without a value; one that was refused has its own error already."""
+    absent = [f.name for f in block.fields if f.required and f.name not in normal]
+    if not absent and not block.any_of:
+        return []
+    told = {finding.path[0] for finding in findings if finding.path}
+    found = [missing(name) for name in absent if name not in told]
+    if block.any_of and told.isdisjoint(block.any_of) and normal.keys().isdisjoint(block.any_of):
+        found.append(missing(block.any_of[0], " or ".join(block.any_of)))
+    return found
 
 
 def _member(declared: Field, block: Block, spot: Spot) -> Reader:

@@ -50,7 +50,7 @@ class Finding:
         return "".join("/" + str(s).replace("~", "~0").replace("/", "~1") for s in self.path)
 
 
-class Found(Exception):  # noqa: N818 - a signal between readers, never seen outside
+class Found(Exception):
     """Raised by a reader that has findings; `normal` is what can still be used of the value.
 
     On the way of a clean record no reader raises, so collecting everything costs it nothing.

@@ -69,6 +69,11 @@ def is_blank(value: object) -> bool:
     return value is None or (isinstance(value, (list, dict)) and not value)
 
 
+def exact(text: str) -> str:
+    """The text itself where it comes as a subclass of str, such as a member of a StrEnum."""
+    return text if type(text) is str else str.__str__(text)
+
+
 def of_text(spot: Spot, wanted: str, read: TextReader, invariant: str | None = None) -> Reader:
     """A reader of text that is not blank; `wanted` ends the sentence for any other type."""
 
@@ -78,7 +83,7 @@ def of_text(spot: Spot, wanted: str, read: TextReader, invariant: str | None = N
         if is_blank(value):
             return None
         if isinstance(value, str):
-            return read(str.__str__(value), unit)
+            return read(exact(value), unit)
         raise wrong_type(spot, wanted, value, invariant)
 
     return reader
@@ -261,7 +266,7 @@ def _of_decimal(spot: Spot, read: TextReader) -> Reader:
         if is_blank(value):
             return None
         if isinstance(value, str):
-            return read(str.__str__(value), unit)
+            return read(exact(value), unit)
         sample = unit.sample(value) if _is_number(value) else "125.00"
         raise wrong_type(spot, f'a decimal string such as "{sample}"', value, "I-F1")
 

@@ -116,7 +116,7 @@ def _line_price(scene: Scene, line: Record) -> Findings:
 
 def _per_unit(scene: Scene) -> int:
     """How many minor units make one."""
-    return 10 ** (scene.unit.exponent or 0)
+    return int(10 ** (scene.unit.exponent or 0))
 
 
 LINE_PRICE = Rule(

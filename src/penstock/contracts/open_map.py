@@ -11,7 +11,16 @@ from typing import Any
 from penstock.contracts import normal as normal_form
 from penstock.contracts import temporal
 from penstock.contracts.finding import Finding, Found, quote, refuse, type_name
-from penstock.contracts.kind import FORBIDDEN, NEVER, Reader, Spot, is_blank, unclean, wrong_type
+from penstock.contracts.kind import (
+    FORBIDDEN,
+    NEVER,
+    Reader,
+    Spot,
+    exact,
+    is_blank,
+    unclean,
+    wrong_type,
+)
 from penstock.contracts.unit import Unit
 
 MEMBERS, NAME_CHARACTERS, VALUE_CHARACTERS = 50, 64, 500
@@ -40,10 +49,10 @@ class Labels:
                 message = f"{spot.name} has {len(value)} members; at most {MEMBERS} fit"
                 raise refuse("limit_exceeded", message, "I-F8")
             findings = [f for name, item in value.items() for f in _label_findings(name, item)]
-            normal = {n: str.__str__(v) for n, v in value.items() if not is_blank(v)} or None
             if findings:
                 raise Found(None, findings)
-            return normal
+            kept = {exact(n): exact(v) for n, v in value.items() if not is_blank(v)}
+            return kept or None
 
         return read
 
@@ -141,7 +150,7 @@ class _Leftovers:
                 self._refuse("invalid_text", "a member name holds NUL or a surrogate", "I-F9", path)
             kept = self.value(item, depth + 1, (*path, name))
             if not is_blank(kept):
-                normal[str.__str__(name)] = kept
+                normal[exact(name)] = kept
         return normal
 
     def value(self, value: Any, depth: int, path: tuple[Any, ...]) -> Any:
@@ -165,7 +174,7 @@ class _Leftovers:
         if isinstance(value, str):
             if NEVER.search(value):
                 self._refuse("invalid_text", "the text holds NUL or a surrogate", "I-F9", path)
-            return str.__str__(value)
+            return exact(value)
         if isinstance(value, int):
             return self._integer(value, path)
         if isinstance(value, Decimal) and value.is_finite():

@@ -3,8 +3,7 @@
 The contract decides, not the type: a test holds both together, field by field.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: as text, Required would not reach __required_keys__.
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal, Required, TypedDict

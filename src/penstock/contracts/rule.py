@@ -6,7 +6,7 @@ finds is valid; members that were refused are absent, and a rule that needs one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -61,22 +61,26 @@ class Rule:
     always: bool = False
     warning: bool = False
 
-    def ask(self, scene: Scene, refused: frozenset[tuple[Step, ...]]) -> Iterator[Finding]:
+    def ask(self, scene: Scene, refused: frozenset[tuple[Step, ...]]) -> Findings:
         """All findings of this rule; refused: paths at which stages 3 and 4 said no."""
-        if self.rows is None:
-            if self._applies(scene.record) and not self._blind(refused):
-                yield from self.check(scene)
-            return
-        for index, entry in enumerate(scene.record.get(self.rows) or ()):
-            if not self._applies(entry):
+        if self.rows is not None:
+            return self._ask_rows(scene, refused) if self.rows in scene.record else ()
+        if self._applies(scene.record) and not (refused and self._blind(refused)):
+            return self.check(scene)
+        return ()
+
+    def _ask_rows(self, scene: Scene, refused: frozenset[tuple[Step, ...]]) -> Findings:
+        assert self.rows is not None
+        for index, row in enumerate(scene.record[self.rows]):
+            if not self._applies(row):
                 continue
             here = frozenset(path[2:] for path in refused if path[:2] == (self.rows, index))
             if not self._blind(here):
-                for finding in self.check(scene, entry):
+                for finding in self.check(scene, row):
                     yield finding.under(index).under(self.rows)
 
     def _applies(self, record: Record) -> bool:
-        return not self.when or any(name in record for name in self.when)
+        return not self.when or not record.keys().isdisjoint(self.when)
 
     def _blind(self, refused: frozenset[tuple[Step, ...]]) -> bool:
         for path in refused:

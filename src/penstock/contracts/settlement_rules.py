@@ -138,7 +138,7 @@ def allocation_target(named: str, kinds: tuple[str, ...]) -> Rule:
             return (Finding("invariant_violation", message, "I-A5", path),)
         return ()
 
-    says = f"allocations: exactly one of {named} and target, which names {' or '.join(kinds)}"
+    says = f"exactly one of {named} and target, which names {' or '.join(kinds)}"
     inputs = (named, "target.document_type")
     return Rule("I-A5", says, check, inputs=inputs, rows="allocations")
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
-from functools import lru_cache
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from penstock.contracts.finding import Found, quote, refuse
@@ -66,12 +65,13 @@ def instant(text: str) -> str:
     match = _INSTANT(text)
     if match is None:
         raise _malformed(text)
-    fraction, offset = match[1], match[2]
-    if fraction and len(fraction) > 7:
-        text = text[:19] + fraction[:7] + offset  # cut, never rounded (contracts, 1.2)
-    with suppress(Found):
-        day(text[:10])  # learned, so that the next instant of the day costs less
-    return _written(_real(text), text)
+    fraction, offset = (match[1] or "")[:7], match[2]  # cut, never rounded (contracts, 1.2)
+    value = _real(text[:19] + fraction + offset)
+    if offset != "Z":
+        return _written(value, text)
+    if text[:10] not in KNOWN_DAYS:
+        day(text[:10])  # refuses other years, and is learned, so that the next one costs less
+    return text[:19] + fraction.rstrip("0").rstrip(".") + "Z"
 
 
 def moment(name: str, value: datetime) -> str:

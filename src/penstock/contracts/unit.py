@@ -90,7 +90,7 @@ def are_normal(texts: list[str], unit: Unit) -> bool:
     if unit.exponent is None or not (joined := f",{','.join(texts)},").isascii():
         return False
     shapes = joined.encode().translate(_DIGITS_AS_ZERO).split(b",")
-    if not _shapes(unit.exponent).issuperset(shapes):
+    if len(shapes) != len(texts) + 2 or not _shapes(unit.exponent).issuperset(shapes):
         return False
     return joined.count(",0") == joined.count(",0." if unit.exponent else ",0,")
 
@@ -122,9 +122,10 @@ class Units:
 
     def governing(self, code: object, otherwise: Unit) -> Unit:
         """The unit a member names; `otherwise` without a value, `unknown` for a bad one."""
-        if code is None or code in ("", [], {}) or (isinstance(code, str) and code.isspace()):
-            return otherwise
-        return self.get(code) or self.unknown
+        if (found := self.get(code)) is not None:
+            return found
+        blank = code.isspace() or not code if isinstance(code, str) else code in (None, [], {})
+        return otherwise if blank else self.unknown
 
 
 ISO = Units({})

@@ -34,10 +34,17 @@ def check(connector: Connector, plain: Mapping[str, Any], secrets: Mapping[str, 
         raise SettingsError(
             f"{unknown[0]} is no secret of connector {connector.key}; its secrets: {known}"
         )
+    plain = {**_defaults(connector), **plain}
     faults = _faults(connector.settings, {**plain, **secrets}, secret_names)
     if faults:
         raise SettingsError(f"settings of connector {connector.key}: " + "; ".join(faults))
     return Settings(dict(plain), dict(secrets))
+
+
+def _defaults(connector: Connector) -> dict[str, Any]:
+    """Defaults of the schema; stored with the connection, so a changed one does not move it."""
+    members = connector.settings.get("properties", {})
+    return {name: member["default"] for name, member in members.items() if "default" in member}
 
 
 def missing_secrets(connector: Connector, given: Mapping[str, Any]) -> tuple[str, ...]:
