@@ -237,7 +237,9 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("bad", BAD, ids=[f"{code}-{n}" for n, (code, _) in enumerate(BAD.values())])
+@pytest.mark.parametrize(
+    "bad", BAD, ids=[f"{code}-{n}" for n, (code, _) in enumerate(BAD.values())]
+)
 def test_a_bad_record_is_set_aside_and_the_page_goes_on(
     plant: Plant, provider: Provider, bad: str
 ) -> None:
@@ -297,9 +299,7 @@ def test_filtered_records_are_counted(provider: Provider, make_plant: MakePlant)
     assert plant.run().counters == Counters(pages=2, fetched=3, filtered=3)
 
 
-def test_observation_decides_everything_and_keeps_nothing(
-    plant: Plant, provider: Provider
-) -> None:
+def test_observation_decides_everything_and_keeps_nothing(plant: Plant, provider: Provider) -> None:
     provider.records = [customer(1), customer(2, display_name=5), customer(3)]
     report = plant.run(observing=True)
     assert report.kind is RunKind.OBSERVE

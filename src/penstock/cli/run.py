@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from penstock.cli import output, progress
-from penstock.cli.session import opened
+from penstock.cli.session import expect_many_records, opened
 from penstock.errors import UsageError
 from penstock.model.run import RunKind, RunState
 
@@ -46,6 +46,7 @@ def run(
     if full and since:
         raise UsageError("--full and --since exclude each other")
     start = moment(since) if since else None
+    expect_many_records()
     with opened(context) as app, progress.shown() as show:
         reports = app.run(
             connection, tuple(streams or ()), full=full, since=start, wait_s=wait, progress=show

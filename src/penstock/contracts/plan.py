@@ -7,6 +7,7 @@ over a plan cost three times as much as the work itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,9 @@ Visit = Callable[[Any, Unit, list[str]], None]
 _DONE_BY_TYPE = (kinds.Id, kinds.Text, kinds.Integer, kinds.Boolean, kinds.Choice)
 _OPEN = (Labels, SourceValues)
 _LEARNED = (kinds.Number, kinds.Day)
+_ANY_DECIMAL = kinds.Number()
+_IS_SHORTEST = re.compile(r"(0|[1-9][0-9]{0,14})(\.[0-9]{0,11}[1-9])?").fullmatch
+"""A decimal that is in normal form already: prices rarely repeat, so learning them is no help."""
 
 
 class Unsure(Exception):
@@ -67,7 +71,11 @@ def written(plan: Plan) -> Visit:
 
     Raises Unsure, and Found where a reader has something to say.
     """
-    names: dict[str, Any] = {"Unsure": Unsure, "enumerate": enumerate}
+    names: dict[str, Any] = {
+        "Unsure": Unsure,
+        "enumerate": enumerate,
+        "is_shortest": _IS_SHORTEST,
+    }
     lines = ["def visit(item, unit, money):", *_lines(plan, "item", " ", names)]
     exec("\n".join(lines), names)  # noqa: S102 - of declared names only
     visit: Visit = names["visit"]
@@ -107,7 +115,10 @@ def _kept(
         names[known] = (_unchanged if isinstance(declared.kind, _OPEN) else _or_unsure)(read)
         normal = f"{known}(value, unit)"
     yield f"{pad}value = {place}"
-    yield f"{pad}if value is not None:"
+    if declared.kind == _ANY_DECIMAL:
+        yield f"{pad}if value is not None and not is_shortest(value):"
+    else:
+        yield f"{pad}if value is not None:"
     yield f"{pad} kept = {normal}"
     yield f"{pad} if kept is not value: {place} = kept"
 

@@ -2,10 +2,11 @@
 
 The careful examination in `contract` is the law; the lane only recognises payloads that must pass
 it without a finding, and makes the same bytes. Wherever it is not sure it says None and the
-careful examination decides: another currency inside a document, blank text, a void status, white
-space at an end of a text. Types, lengths and names are checked by msgspec on classes made from the
-description; whatever may need a normal form goes through the field's own reader; sums are
-recognised by `excuse`. Take the lane away and nothing changes but the time.
+careful examination decides: another currency inside a document, blank text, white space at an end
+of a text. (Of a void document the law asks less than the lane: what passes here passes there.)
+Types, lengths and names are checked by msgspec on classes made from the description; whatever may
+need a normal form goes through the field's own reader; sums are taken by `quick_sums`. Take the
+lane away and nothing changes but the time.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ import msgspec
 
 from penstock.contracts import normal, temporal
 from penstock.contracts.accepted import Accepted
-from penstock.contracts.description import VOID_LIFECYCLES, Description
+from penstock.contracts.description import Description
 from penstock.contracts.document_rules import FUTURE_DAYS
-from penstock.contracts.excuse import EXCUSED_CHARACTERS, lines_hold
 from penstock.contracts.finding import Found
 from penstock.contracts.line_rules import LINE_RULES
 from penstock.contracts.plan import Plan, Unsure, written
+from penstock.contracts.quick_sums import lines_hold
 from penstock.contracts.rule import Rule, Scene
 from penstock.contracts.unit import Unit, Units, are_normal
 
@@ -49,7 +50,9 @@ class Lane:
         self._plan = Plan(description.block)
         self._visit = written(self._plan)
         self._has_lines = description.has_lines
-        self._rules = tuple(rule for rule in description.rules if not _excused(rule, description))
+        self._rules = tuple(
+            rule for rule in description.rules if not _asked_here(rule, description)
+        )
         self._asks_always = any(not _triggers(rule) for rule in self._rules)
         self._touching = _getter([name for rule in self._rules for name in _triggers(rule)])
         self._dates = ("document_date", *description.dates) if description.lifecycles else ()
@@ -69,8 +72,6 @@ class Lane:
             try:
                 lifecycle = self._description.lifecycles[payload["status"]]
             except (KeyError, TypeError):
-                return None
-            if lifecycle in VOID_LIFECYCLES:
                 return None
         unit = table.governing(payload.get("currency"), table.unknown)
         if unit.withdrawn is not None:
@@ -126,8 +127,6 @@ class Lane:
         self._visit(document, unit, money)
         if money and not are_normal(money, unit):
             self._plan.reread(document, unit)
-            if self._has_lines and max(map(len, money)) > EXCUSED_CHARACTERS:
-                raise Unsure
 
     def _plain_date(self, document: Any, observed_on: date | None) -> str:
         """The document date, where I-D1, I-D2 and I-D4 have nothing to say about it."""
@@ -146,7 +145,7 @@ class Lane:
     def _hold(
         self, document: Any, identity: str, lifecycle: str | None, on_date: str | None, unit: Unit
     ) -> None:
-        """The rules: sums of lines are excused, of the others those are asked that are touched."""
+        """The rules: sums of lines at once, of the others those that are touched."""
         if self._has_lines and not (document.line_items and lines_hold(document, unit.exponent)):
             raise Unsure
         if not (self._asks_always or any(self._touching(document))):
@@ -175,7 +174,7 @@ _IN_THE_LANE = frozenset({"I-D1", "I-D2", "I-D4"})
 _LINES_IN_THE_LANE = frozenset({"I-L3", "I-T1", *(rule.invariant for rule in LINE_RULES)})
 
 
-def _excused(rule: Rule, description: Description) -> bool:
+def _asked_here(rule: Rule, description: Description) -> bool:
     """What `_plain_date` and `lines_hold` have seen to."""
     return rule.invariant in _IN_THE_LANE or (
         description.has_lines and rule.invariant in _LINES_IN_THE_LANE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -135,7 +135,9 @@ class RouteHost:
 
     def _take(self, item: Examined) -> None:
         if isinstance(item, tuple):
-            self.stage.set_aside(*item)
+            about, rejection = item
+            self.stage.set_aside(about, rejection)
+            self.stage.saw(time_told(about.payload))
             return
         self.stage.candidates.append(item)
         self.stage.saw(item.source_updated_at)
@@ -197,6 +199,18 @@ def failed_record(index: int, about: Subject, rejection: Rejection) -> Canonical
         errors=rejection.errors,
         errors_truncated=rejection.errors_truncated,
     )
+
+
+def time_told(payload: Any) -> int | None:
+    """The time of change in a refused payload, microseconds; None where none can be read.
+
+    A refused record lies in the dead letters, so the watermark may pass it.
+    """
+    told = payload.get("source_updated_at") if isinstance(payload, Mapping) else None
+    try:
+        return times.read(times.instant(told))
+    except (TypeError, ValueError):
+        return None
 
 
 class RefusedRouteError(Exception):
