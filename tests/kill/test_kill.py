@@ -6,6 +6,7 @@ what is on the disk. Every kill asserts that it fired.
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import socket
@@ -109,10 +110,10 @@ def company() -> Iterator[str]:
 
 
 def asked(url: str, path: str, method: str = "GET") -> Any:
-    request = urllib.request.Request(  # noqa: S310 - our own simulator
+    request = urllib.request.Request(
         url + path, method=method, headers={"Authorization": f"Bearer {TOKEN}"}
     )
-    with urllib.request.urlopen(request) as answer:  # noqa: S310
+    with urllib.request.urlopen(request) as answer:
         return json.load(answer)
 
 
@@ -123,9 +124,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def connect(settings: Settings, url: str) -> None:
     with App.open(settings) as app:
-        app.connect(
-            "simulated", "sim", {"base_url": url, "page_size": PAGE}, {"api_key": TOKEN}
-        )
+        app.connect("simulated", "sim", {"base_url": url, "page_size": PAGE}, {"api_key": TOKEN})
 
 
 def check(settings: Settings, ticks: int) -> None:
@@ -164,7 +163,7 @@ def check_history(app: App, versions: int) -> None:
             history = app.store.reader.history(stored.document_id)
             assert [version.version for version in history] == list(range(1, stored.version + 1))
             hashes = [version.payload_hash for version in history]
-            assert all(a != b for a, b in zip(hashes, hashes[1:], strict=False))
+            assert all(a != b for a, b in itertools.pairwise(hashes))
 
 
 def check_counts(app: App, documents: int, versions: int) -> None:
@@ -179,7 +178,7 @@ def check_counts(app: App, documents: int, versions: int) -> None:
 
 def sweep(settings: Settings, kills: int, seed: int) -> Counter[str]:
     """Kill until enough kills fired, with days passing in between; check; what fired."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     ticks = 0
     with company() as url:
         connect(settings, url)
@@ -222,7 +221,7 @@ def test_a_hundred_kills(settings: Settings, seed: int) -> None:
 
 
 def test_a_write_that_is_not_fenced_by_its_transaction_is_found(settings: Settings) -> None:
-    """The control: a store that commits the checkpoint before the data fails the very same check."""
+    """The control: a store that commits the checkpoint before the data fails this check."""
     with company() as url:
         connect(settings, url)
         arguments = ("-m", "tests.kill.careless", settings.database, KEY)

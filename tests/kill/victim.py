@@ -1,4 +1,4 @@
-"""The process that is killed: forks a child for every order, runs a connection in it, tells its end.
+"""The process that is killed: forks a child for every order, which runs a connection.
 
 Orders and answers are JSON lines. {"point": "page.parsed", "passing": 3} dies there by itself,
 {"after_s": 0.05} is killed from outside, {} runs to the end. Answer: {"killed": bool, "exit": n}.

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 import pytest
 
 from penstock.errors import StoreUnavailableError
 from penstock.model.outcome import Counters
-from penstock.model.unit import UnitOfWork
+from penstock.model.unit import Lease, UnitOfWork
 from penstock.work.owner import Owner
 from tests.pipeline.plant import Plant
 
@@ -73,11 +74,20 @@ class Commits:
 def crashing(plant: Plant, crash: Crash | None, *, torn: bool = False) -> Iterator[Commits]:
     """Commits of the plant go through the crash; afterwards everything is whole again."""
     commits = Commits(plant, crash, torn=torn)
+    dead = replace(Owner.of_this_process(), pid=2**22 + 5, started="1")
+    finish, release = plant.store.runs.finish, plant.store.streams.release
+
+    def finish_if_alive(*args: Any, **kwargs: Any) -> None:
+        if not commits.fired:
+            finish(*args, **kwargs)
+
+    def release_if_alive(lease: Lease) -> bool:
+        return not commits.fired and release(lease)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plant.store.documents, "commit", commits)
         if crash is not None and crash.ending is Ending.DEAD:
-            dead = replace(Owner.of_this_process(), pid=2**22 + 5, started="1")
             patch.setattr(Owner, "of_this_process", lambda: dead)
-            patch.setattr(plant.store.runs, "finish", lambda *_, **__: None)
-            patch.setattr(plant.store.streams, "release", lambda _: False)
+            patch.setattr(plant.store.runs, "finish", finish_if_alive)
+            patch.setattr(plant.store.streams, "release", release_if_alive)
         yield commits

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -60,6 +61,14 @@ CRASHES = st.builds(
 )
 
 
+class ModelPlant(Plant):
+    """Leaves it to the machine to check a run whose last commit gave no answer."""
+
+    def _check_laws(self, report: RunReport) -> None:
+        if report.reason != "store_unavailable":
+            super()._check_laws(report)
+
+
 class SourceMachine(RuleBasedStateMachine):
     """One stream of one connection through several runs.
 
@@ -78,6 +87,7 @@ class SourceMachine(RuleBasedStateMachine):
         self.folder = TemporaryDirectory(dir=_fast_folder())
         self.mended = False
         self.kept_promises = True
+        self.sound = True
 
     @initialize(
         limit=st.integers(1, 3),
@@ -91,7 +101,7 @@ class SourceMachine(RuleBasedStateMachine):
         self.dated, self.ahead, self.full_at_rest = dated, ahead, full_at_rest
         database = Path(self.folder.name) / "penstock.db"
         database.write_bytes(_empty_database())
-        self.plant = Plant(database.parent, self.source, self.connector())
+        self.plant = ModelPlant(database.parent, self.source, self.connector())
 
     @rule(changes=st.lists(CHANGES, min_size=1, max_size=4), seconds=SECONDS)
     def change(self, changes: list[Change], seconds: int) -> None:
@@ -147,7 +157,7 @@ class SourceMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if hasattr(self, "plant"):
+            if self.sound and hasattr(self, "plant"):
                 self.come_to_rest()
         finally:
             self.close()
@@ -184,6 +194,7 @@ class SourceMachine(RuleBasedStateMachine):
         crash: Crash | None = None,
     ) -> RunReport | None:
         """One run; None where it was killed. It ends well unless something was in its way."""
+        self.sound = False
         self.source.turns.extend(turns)
         refused = self.source.fired["refused"] + self.source.fired["garbled"]
         report: RunReport | None = None
@@ -203,6 +214,7 @@ class SourceMachine(RuleBasedStateMachine):
             assert hindered, report
             assert report.reason in {"upstream_unavailable", "invalid_page"}, report
         self.check_kept()
+        self.sound = True
         return report
 
     def connector(self) -> Connector:
@@ -232,7 +244,7 @@ class SourceMachine(RuleBasedStateMachine):
         for record_id, versions in histories.items():
             assert [v.version for v in versions] == list(range(1, len(versions) + 1))
             shown = [(v.payload_hash, v.state) for v in versions]
-            assert all(a != b for a, b in zip(shown, shown[1:], strict=False)), record_id
+            assert all(a != b for a, b in pairwise(shown)), record_id
             _check_subsequence([_content(v) for v in versions], self.source.past[record_id])
         total = sum(map(len, histories.values()))
         feed = self.plant.store.feed.read(0, 100_000)

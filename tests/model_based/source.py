@@ -1,4 +1,4 @@
-"""A provider whose records change while they are read; it knows its own past, so it is the model."""
+"""A provider whose records change while they are read; it knows its past, so it is the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole plant in a test: a provider without sockets, a connector, a real store, a clock to turn."""
+"""A whole plant in a test: provider without sockets, connector, real store, a clock to turn."""
 
 from __future__ import annotations
 

@@ -121,5 +121,5 @@ def source_id_fault(source_id: object) -> Rejection | None:
 
 def _shown(value: object) -> str:
     if isinstance(value, str):
-        return f"{ascii(value[:48])} ({len(value)} characters)"
+        return f"{value[:48]!a} ({len(value)} characters)"
     return f"{type(value).__name__} {ascii(value)[:48]}"

@@ -212,7 +212,7 @@ def _author_line(what: str, error: BaseException) -> tuple[str, int]:
     ours = str(Path(__file__).parent.parent)
     shelf_folder = str(Path(__file__).parent.parent / "connectors")
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        foreign = not frame.filename.startswith((ours, "<frozen"))
+        foreign = not frame.filename.startswith((ours, "<"))  # "<": no file, generated code
         if foreign or frame.filename.startswith(shelf_folder):
             return frame.filename, frame.lineno or 1
     return what, 1
