@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from penstock.clock import Clock, SystemClock
 from penstock.config import Settings
-from penstock.errors import UsageError
+from penstock.errors import SecretError, UsageError
 from penstock.model import times
 from penstock.model.connection import Account, Connection, ConnectionMode, ConnectionState
 from penstock.pipeline.discovery import discover, the_one
@@ -58,7 +58,7 @@ class App:
 
     settings: Settings
     store: Store
-    keys: KeyRing
+    keys: Keys
     read: ReadService
     clock: Clock
 
@@ -70,7 +70,7 @@ class App:
         """
         store = open_store(settings.database)
         try:
-            keys = _keys(settings, say or _silent)
+            keys = Keys(settings, say or _silent)
             read = ReadService(store, settings.workspace)
             return cls(settings, store, keys, read, clock or SystemClock())
         except BaseException:
@@ -232,7 +232,7 @@ class App:
         account = the_one(accounts, connection.account)
         connection = replace(connection, account=account)
         sealed = {
-            field: self.keys.seal(
+            field: self.keys.to_seal().seal(
                 value, workspace=connection.workspace, connection=connection.name, field=field
             )
             for field, value in checked.secrets.items()
@@ -250,7 +250,9 @@ class App:
     def _secrets(self, name: str) -> dict[str, str]:
         workspace = self.settings.workspace
         return {
-            field: self.keys.open(sealed, workspace=workspace, connection=name, field=field)
+            field: self.keys.to_open().open(
+                sealed, workspace=workspace, connection=name, field=field
+            )
             for field, sealed in self.store.connections.sealed(workspace, name).items()
         }
 
@@ -281,6 +283,58 @@ class App:
         return times.microseconds(self.clock.now())
 
 
+class Keys:
+    """The key ring, opened when a secret is sealed or opened, and not before.
+
+    The master key is the one that was given, else it stands in a file beside the database, which
+    sealing makes when it is missing.
+    """
+
+    def __init__(self, settings: Settings, say: Say) -> None:
+        self._settings = settings
+        self._say = say
+
+        self._ring: KeyRing | None = None
+
+    def to_seal(self) -> KeyRing:
+        """Raises SecretError where the given key is none, or the file cannot be used."""
+        if self._ring is None:
+            self._ring = self._load()
+        return self._ring
+
+    def to_open(self) -> KeyRing:
+        """Raises SecretError also where there is no key at all."""
+        file = self._file()
+        if self._ring is None and file is not None and not file.exists():
+            raise SecretError(
+                f"the master key file {file} is missing: put it back, or give the key in "
+                "PENSTOCK_MASTER_KEY; without it the stored secrets cannot be opened"
+            )
+        return self.to_seal()
+
+    def _load(self) -> KeyRing:
+        if self._settings.master_key is not None:
+            return KeyRing.from_text(self._settings.master_key)
+        file = self._file()
+        if file is None:
+            return KeyRing(secrets.token_bytes(KEY_BYTES))
+        ring, created = KeyRing.load_or_create(file)
+        if created:
+            self._say(
+                f"made a new master key in {file}: secrets are sealed with it, so keep it safe "
+                "and apart from backups of the database (or set PENSTOCK_MASTER_KEY)"
+            )
+        return ring
+
+    def _file(self) -> Path | None:
+        """Where the key stands; None where it was given, or the database is in memory."""
+        prefix = "sqlite:///"
+        path = self._settings.database.removeprefix(prefix)
+        if self._settings.master_key is not None or path in {"", self._settings.database}:
+            return None
+        return Path(path).with_suffix(".key")
+
+
 def open_store(url: str) -> Store:
     """The backend behind a database URL; the file is made when missing. Raises UsageError."""
     if url.startswith("sqlite:"):
@@ -302,23 +356,6 @@ def _names_loopback(connector: Connector) -> bool:
 
 def _silent(sentence: str) -> None:
     """Where nobody listens."""
-
-
-def _keys(settings: Settings, say: Say) -> KeyRing:
-    """The master key: as given, or from the file beside the database, made when missing."""
-    if settings.master_key is not None:
-        return KeyRing.from_text(settings.master_key)
-    path = settings.database.removeprefix("sqlite:///")
-    if path in {"", "sqlite://", settings.database}:
-        return KeyRing(secrets.token_bytes(KEY_BYTES))
-    file = Path(path).with_suffix(".key")
-    ring, created = KeyRing.load_or_create(file)
-    if created:
-        say(
-            f"made a new master key in {file}: secrets are sealed with it, so keep it safe and "
-            "apart from backups of the database (or set PENSTOCK_MASTER_KEY)"
-        )
-    return ring
 
 
 def _check_name(name: str) -> None:

@@ -89,6 +89,16 @@ def demo(directory: Path, records: int, seed: int, progress: Show | None = None)
     key = b64encode(secrets.token_bytes(32)).decode()
     company = Company(seed=seed, records=records)
     settings = Settings(database=f"sqlite:///{database}", master_key=key)
+    try:
+        return _live(company, settings, database, progress)
+    finally:
+        database.with_name(database.name + "-lock").unlink(missing_ok=True)
+
+
+def _live(
+    company: Company, settings: Settings, database: Path, progress: Show | None
+) -> DemoReport:
+    """Pull, let a day pass, pull again in full, compare."""
     with serve(company) as served, App.open(settings) as app:
         app.connect(
             "simulated",

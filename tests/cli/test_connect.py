@@ -11,7 +11,7 @@ def test_a_connection_shows_everything_but_its_secret(shell, provider):
     assert connect(shell, provider).code == 0
     (shown,) = shell.json("connections")
     assert (shown["name"], shown["connector"], shown["mode"]) == ("sim", "simulated", "live")
-    assert shown["settings"] == {"base_url": provider.url}
+    assert shown["settings"] == {"base_url": provider.url, "page_size": 200}
     assert shown["secrets"] == ["api_key"]
     assert provider.token not in shell("connections --json").out
     assert provider.token.encode() not in shell.database.read_bytes()
@@ -77,7 +77,7 @@ def test_a_name_is_given_once(pulled, provider):
 def test_a_connection_is_changed_and_what_is_not_named_stays(pulled, provider):
     changed = pulled.json("connections set sim --observe")
     assert changed["mode"] == "observe"
-    assert changed["settings"] == {"base_url": provider.url}
+    assert changed["settings"] == {"base_url": provider.url, "page_size": 200}
     assert pulled.json("connections set sim --live")["mode"] == "live"
     assert pulled("run sim customers").code in {0, 1}
 

@@ -36,10 +36,8 @@ def amount(value: int | Decimal | str) -> str:
             raise ValueError(f"{value[:64]!r} is no decimal number such as '125.00'")
         value = Decimal(value)
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        raise TypeError(
-            f"money.amount takes int, Decimal or str, not {type(value).__name__}: "
-            "a float has already lost digits"
-        )
+        why = ": a float has already lost digits" if isinstance(value, float) else ""
+        raise TypeError(f"money.amount takes int, Decimal or str, not {type(value).__name__}{why}")
     number = Decimal(value)
     if not number.is_finite():
         raise ValueError(f"{value} is no amount")

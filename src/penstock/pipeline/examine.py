@@ -17,13 +17,18 @@ from penstock.sdk.submission import Submission
 
 
 class Origin(NamedTuple):
-    """What is known of a record beside its submission. received_at: microseconds."""
+    """What is known of a record beside its submission.
+
+    received_at: microseconds. key, document_id: what a first glance at the record showed already.
+    """
 
     received_at: int
     observed_on: date
     raw: bytes | None = None
     raw_mark: bytes | None = None
     page_index: int | None = None
+    key: str | None = None
+    document_id: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +44,20 @@ class Desk:
 
     def examine(self, submission: Submission, origin: Origin) -> Candidate | Rejection:
         key, source_id = submission.key, submission.source_id
-        if (fault := key_fault(key)) or (fault := source_id_fault(source_id)):
+        seen = key is origin.key and origin.document_id is not None
+        if not seen and (fault := key_fault(key)):
+            return fault
+        if source_id is not None and (fault := source_id_fault(source_id)):
             return fault
         assert isinstance(key, str)  # key_fault has seen to it
         named = source_id if isinstance(source_id, str) else None
         if isinstance(submission.payload, Gone):
             return self._gone(submission, submission.payload, key, named, origin)
-        accepted = self.contract.examine(
-            submission.payload, source_id=named, observed_on=origin.observed_on
-        )
+        accepted = self.contract.examine(submission.payload, named, origin.observed_on)
         if isinstance(accepted, Rejection):
             return accepted
         return Candidate(
-            self.name(key),
+            (seen and origin.document_id) or self.name(key),
             self.contract,
             key,
             accepted.source_id,

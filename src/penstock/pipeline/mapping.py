@@ -60,12 +60,23 @@ def as_id(value: object) -> object:
 
 
 def submissions(
-    mapping: RecordMapping, namer: RecordNamer, record: Any, context: Context, as_of: int | None
+    mapping: RecordMapping,
+    namer: RecordNamer,
+    record: Any,
+    context: Context,
+    as_of: int | None,
+    *,
+    key: str | None = None,
 ) -> list[Submission] | Rejection:
-    """What one record becomes: none (filtered), one or several; or mapping_error."""
+    """What one record becomes: none (filtered), one or several; or mapping_error.
+
+    key: the record's idempotency key, where it is known already.
+    """
     try:
-        record_id = namer.record_id(record)
         made = _call(mapping, record, context)
+        if key is not None and type(made) is dict:
+            return [Submission(mapping.document, made, key, None, None, as_of)]
+        record_id = namer.record_id(record)
     except Exception as error:
         return mapping_error(error)
     if made is None:
@@ -73,8 +84,8 @@ def submissions(
     if isinstance(made, Emit):
         made = [made]
     if not isinstance(made, list | tuple):
-        key = namer.key(mapping.document, record_id)
-        return [Submission(mapping.document, made, key, None, None, as_of)]
+        named = namer.key(mapping.document, record_id)
+        return [Submission(mapping.document, made, named, None, None, as_of)]
     return _emitted(made, mapping, namer, record_id, as_of)
 
 

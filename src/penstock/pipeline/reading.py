@@ -126,8 +126,10 @@ class RecordReader:
             else:
                 fresh.append((index, brief))
         decoded = wire.decode_records([briefs[index].raw for index, _ in fresh])
+        today = received_at.date()
         for (index, brief), record in zip(fresh, decoded, strict=True):
-            origin = Origin(stage.received_at, received_at.date(), brief.raw, brief.raw_mark, index)
+            raw, key, document_id, raw_mark, _ = brief
+            origin = Origin(stage.received_at, today, raw, raw_mark, index, key, document_id)
             self._read_record(stage, record, context, origin, None)
 
     def read_records(
@@ -160,7 +162,8 @@ class RecordReader:
         if isinstance(record, wire.BadRecordError):
             refused = rejected(record.code, record.message)
             return [self._set_aside(stage, self._subject(origin), refused)]
-        made = mapped.submissions(self.mapping, self.namer, record, context, as_of)
+        known = origin.key if origin.document_id is not None else None
+        made = mapped.submissions(self.mapping, self.namer, record, context, as_of, key=known)
         return self._examine_all(stage, made, origin)
 
     def _examine_all(
@@ -172,9 +175,7 @@ class RecordReader:
             stage.filtered += 1
         stage.extra_emits += max(len(made) - 1, 0)
         if len(made) != 1 or made[0].is_gone:
-            origin = Origin(
-                origin.received_at, origin.observed_on, origin.raw, None, origin.page_index
-            )
+            origin = origin._replace(raw_mark=None)
         return [self._examine(stage, submission, origin) for submission in made]
 
     def _examine(

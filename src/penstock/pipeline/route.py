@@ -117,7 +117,8 @@ class RouteHost:
         self.installation.check_permission(submission.document_type, action)
         desk = self.installation.desk(submission.document_type)
         received_at = self.stage.received_at
-        origin = Origin(received_at, times.moment(received_at).date(), page_index=index)
+        place = self.stage.fetched + index
+        origin = Origin(received_at, times.moment(received_at).date(), page_index=place)
         candidate = desk.examine(submission, origin)
         if isinstance(candidate, Rejection):
             return subject(desk, submission, origin), candidate

@@ -9,6 +9,8 @@ from typing import Any
 from penstock.errors import SettingsError
 from penstock.sdk.connector import Connector
 
+MASK = "this value"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -35,7 +37,7 @@ def check(connector: Connector, plain: Mapping[str, Any], secrets: Mapping[str, 
             f"{unknown[0]} is no secret of connector {connector.key}; its secrets: {known}"
         )
     plain = {**_defaults(connector), **plain}
-    faults = _faults(connector.settings, {**plain, **secrets}, secret_names)
+    faults = _faults(connector.settings, {**plain, **secrets})
     if faults:
         raise SettingsError(f"settings of connector {connector.key}: " + "; ".join(faults))
     return Settings(dict(plain), dict(secrets))
@@ -53,17 +55,17 @@ def missing_secrets(connector: Connector, given: Mapping[str, Any]) -> tuple[str
     return tuple(n for n in connector.secret_names if n in required and n not in given)
 
 
-def _faults(schema: Mapping[str, Any], value: dict[str, Any], secret_names: set[str]) -> list[str]:
+def _faults(schema: Mapping[str, Any], value: dict[str, Any]) -> list[str]:
+    """What does not fit, by name. Values are masked: what is said of a whole would show secrets."""
     import jsonschema_rs
 
     closed = {"additionalProperties": False, **schema}
     try:
-        validator = jsonschema_rs.validator_for(closed, validate_formats=True)
+        validator = jsonschema_rs.validator_for(closed, validate_formats=True, mask=MASK)
     except (jsonschema_rs.ValidationError, ValueError) as error:
         raise SettingsError(f"the settings schema itself is not valid: {error}") from error
     return [
-        f"{_name(error.instance_path)}: {_told(error, secret_names)}"
-        for error in validator.iter_errors(value)
+        f"{_name(error.instance_path)}: {_told(error)}" for error in validator.iter_errors(value)
     ]
 
 
@@ -71,8 +73,6 @@ def _name(path: Any) -> str:
     return ".".join(str(part) for part in path) or "settings"
 
 
-def _told(error: Any, secret_names: set[str]) -> str:
-    if error.instance_path and error.instance_path[0] in secret_names:
-        return "the secret does not fit the schema"
+def _told(error: Any) -> str:
     text = str(error.message)
     return text if len(text) <= 200 else text[:197] + "..."
