@@ -29,7 +29,7 @@ EVERY_FAULT = {
 def profile(examples: int, **changes: object) -> settings:
     return settings(
         max_examples=examples,
-        stateful_step_count=30,
+        stateful_step_count=20,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
@@ -56,12 +56,14 @@ class AskingBehindTheBoundary(SourceMachine):
     """The filter is > where it should be >=."""
 
     source_type = BoundaryLeftOut
+    incremental_only = True
 
 
 class WithoutSettling(SourceMachine):
     """The watermark reaches up to the start of the run."""
 
     settle = timedelta(0)
+    incremental_only = True
 
 
 class CheckpointFirst(SourceMachine):

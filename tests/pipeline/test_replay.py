@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from penstock import ingest, sync
+from penstock.app import App
+from penstock.config import Settings
 from penstock.errors import UsageError
 from penstock.model.outcome import Counters
 from penstock.model.run import RunKind
@@ -19,6 +22,7 @@ from penstock.pipeline.unit import UnitWriter
 from penstock.sdk.connector import Connector
 from penstock.store.roles import StoredLetter
 from penstock.work import replaying
+from tests.connectors.serving import served
 from tests.pipeline.plant import (
     Plant,
     Provider,
@@ -267,3 +271,36 @@ def test_a_replay_is_a_run_with_counters_of_its_own(
     assert report.as_json()["counters"]["created"] == 2
     closed = plant.letters(state=None)
     assert len(closed) == 2
+
+
+FILE = """
+from penstock import Connector, Permissions, Stream
+
+acme = Connector(
+    key="acme", name="Acme", provider="acme", version="0.1.0", base_url="{settings.base_url}",
+    settings={"type": "object", "properties": {"base_url": {"type": "string"}}},
+    permissions=Permissions(http=["http://127.0.0.1/*"], documents={"customer": ["write"]}),
+    streams=[Stream("customers", mode="poll")])
+
+
+@acme.collection("customers", path="/customers", records="data", id="id", document="customer")
+def customer(record):
+    return {"customer_id": record["id"], "name": record["name"]}
+"""
+
+
+def test_a_mended_file_is_what_the_application_replays_with(tmp_path: Path) -> None:
+    file = tmp_path / "acme.py"
+    file.write_text(FILE)
+    page = json.dumps({"data": [customer(1), customer(2, name=5)]}).encode()
+    with App.open(Settings(database=f"sqlite:///{tmp_path}/penstock.db")) as app:
+        with served(lambda asked: (200, page)) as url:
+            app.connect(str(file), "acme-main", {"base_url": url}, {})
+            app.run("acme-main")
+        file.write_text(FILE.replace('record["name"]', 'record["display_name"]'))
+        assert app.replay(stream="invoices").letters == 0
+        assert app.replay(reason="invalid_text").letters == 0
+        report = app.replay(stream="customers", reason="mapping_error")
+        assert (report.letters, report.replayed) == (1, 1)
+        assert app.replay(connection="acme-main").counters.created == 1
+        assert app.replay().letters == 0

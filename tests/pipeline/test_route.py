@@ -11,6 +11,7 @@ import pytest
 
 from penstock import ingest, sync
 from penstock.contracts import registry
+from penstock.contracts.accepted import Accepted
 from penstock.errors import (
     ConnectorError,
     OutsideRouteError,
@@ -118,6 +119,7 @@ def test_results_say_what_was_stored(make_plant: MakePlant) -> None:
     accepted = registry.contract("customer").examine(
         payload(1), source_id=None, observed_on=plant.clock.now().date()
     )
+    assert isinstance(accepted, Accepted)
     assert result.document_id == as_text(stored.document_id)
     assert result.payload_hash == accepted.payload_hash.hex()
     assert result.document_version_id != result.document_id
@@ -216,20 +218,6 @@ def test_a_rejection_the_author_catches_does_not_end_the_page(make_plant: MakePl
     plant = make_plant(routed(route))
     assert plant.run().state is RunState.DONE
     assert plant.names() == {"cus_1": "Customer 1"}
-
-
-def test_another_rejection_raised_by_the_author_is_no_letter(make_plant: MakePlant) -> None:
-    """Only a record that was really refused becomes a letter."""
-
-    def route(request: RouteRequest) -> Any:
-        try:
-            canonical(payload(2, name=5))(request)
-        except RecordRejectedError as error:
-            raise RecordRejectedError(error.rejection) from error
-
-    plant = make_plant(routed(route))
-    assert plant.run().reason == "invalid_type"
-    assert plant.letters() == []
 
 
 def test_a_delete_makes_a_last_version_and_a_newer_record_restores_it(
@@ -531,23 +519,6 @@ def test_a_request_knows_connection_and_run(make_plant: MakePlant) -> None:
     assert (first.account.id, first.facts) == ("acct_1", {"region": "eu"})
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda: ingest.canonical("customer", {}, stream="customers", idempotency_key="k"),
-        lambda: ingest.batch("customer", [], stream="customers", idempotency_key="k"),
-        lambda: ingest.delete("customer", stream="customers", idempotency_key="k"),
-        lambda: ingest.record("customers", {}),
-        lambda: ingest.records("customers", []),
-        sync.page,
-    ],
-    ids=["canonical", "batch", "delete", "record", "records", "page"],
-)
-def test_outside_a_route_there_is_no_door(call: Callable[[], Any]) -> None:
-    with pytest.raises(OutsideRouteError, match="penstock run"):
-        call()
-
-
 def test_the_door_closes_behind_the_route(make_plant: MakePlant) -> None:
     plant = make_plant(routed(Script(batch(payload(1)))))
     plant.run()
@@ -701,3 +672,20 @@ def test_several_calls_of_one_page_are_one_unit(make_plant: MakePlant) -> None:
     report = plant.run()
     assert (report.counters.created, report.counters.unchanged) == (1, 1)
     assert plant.versions() == 1
+
+
+def test_a_stale_answer_names_the_record_that_won(make_plant: MakePlant) -> None:
+    newer = payload(1, name="Newer", source_updated_at="2026-03-01T10:00:00Z")
+    told: list[Any] = []
+
+    def route(request: RouteRequest) -> Any:
+        batch(payload(2))(request)
+        canonical(newer)(request)
+        told.append(canonical(payload(1))(request).provenance)
+        return sync.page()
+
+    plant = make_plant(routed(route))
+    assert plant.run().counters.stale == 1
+    assert told[0].outcome == "stale"
+    assert told[0].note == "same key as record 1 of this unit"
+    assert plant.names() == {"cus_1": "Newer", "cus_2": "Customer 2"}

@@ -145,9 +145,9 @@ class RecordReader:
         context = self.installation.context(received_at)
         answers: list[Candidate | tuple[Subject, Rejection]] = []
         for record in records:
-            stage.fetched += 1
             raw = record_bytes(record)
-            origin = Origin(stage.received_at, received_at.date(), raw, None, None)
+            origin = Origin(stage.received_at, received_at.date(), raw, None, stage.fetched)
+            stage.fetched += 1
             if gone:
                 made = mapped.gone(self.mapping, self.namer, record, as_of)
                 answers += self._examine_all(stage, made, origin)

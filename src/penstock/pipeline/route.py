@@ -79,7 +79,7 @@ class RouteHost:
         self.stream = postmaster.stream
 
         self.stage = Stage(times.microseconds(clock.now()), postmaster)
-        self.refused: RefusedRecord | None = None
+        self.refused: list[RefusedRecord] = []
 
     def send(self, request: Request) -> Response:
         response = self.send_on(request)
@@ -131,8 +131,15 @@ class RouteHost:
                 about, rejection = item
                 error = RecordRejectedError(rejection)
                 letter = self.stage.postmaster.write(about, rejection, self.stage.received_at)
-                self.refused = RefusedRecord(error, letter)
+                self.refused.append(RefusedRecord(error, letter))
                 raise error
+
+    def keep_caught(self) -> None:
+        """Records whose error the author caught: set aside all the same, for none is lost."""
+        for refused in self.refused:
+            self.stage.letters.append(refused.letter)
+            self.stage.rejected += 1
+            self.stage.fetched += 1
 
     def _take(self, item: Examined) -> None:
         if isinstance(item, tuple):
@@ -270,8 +277,9 @@ class RouteSource:
         except PageRefusedError as error:
             raise UnreadablePageError(host.stage.responses[-1], error) from error
         except RecordRejectedError as error:
-            if host.refused is not None and host.refused.error is error:
-                raise RefusedRouteError(host.refused) from error
+            for refused in host.refused:
+                if refused.error is error:
+                    raise RefusedRouteError(refused) from error
             raise
         except PenstockError:
             raise
@@ -283,4 +291,5 @@ class RouteSource:
                 f"the route of stream {host.stream} returned {type(result).__name__}; "
                 "end it with return sync.page(…)"
             )
+        host.keep_caught()
         return result
