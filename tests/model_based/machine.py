@@ -58,7 +58,7 @@ TURNS = st.builds(
     seconds=SECONDS,
 )
 CRASHES = st.builds(
-    Crash, page=st.integers(0, 3), after=st.booleans(), ending=st.sampled_from(Ending)
+    Crash, page=st.sampled_from((0, 0, 1, 2)), after=st.booleans(), ending=st.sampled_from(Ending)
 )
 
 

@@ -70,6 +70,7 @@ class CheckpointFirst(SourceMachine):
     """The checkpoint is committed before the data."""
 
     torn_commits = True
+    incremental_only = True
 
 
 @pytest.mark.parametrize("broken", [AskingBehindTheBoundary, WithoutSettling, CheckpointFirst])
