@@ -73,7 +73,14 @@ class CheckpointFirst(SourceMachine):
     incremental_only = True
 
 
-@pytest.mark.parametrize("broken", [AskingBehindTheBoundary, WithoutSettling, CheckpointFirst])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        WithoutSettling,
+        pytest.param(AskingBehindTheBoundary, marks=pytest.mark.torture),
+        pytest.param(CheckpointFirst, marks=pytest.mark.torture),
+    ],
+)
 def test_a_broken_promise_is_found(broken: type[SourceMachine]) -> None:
     """The control: the machine can fail, and does, within the examples of the test above."""
     found = profile(150, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
