@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from penstock.model.rejection import Rejection
-from penstock.pipeline.mapping import RecordNamer, submissions
+from penstock.pipeline.mapping import RecordNamer, gone, submissions
 from penstock.sdk.collection import RecordMapping
 from penstock.sdk.context import Context
 from penstock.sdk.declared import Place
@@ -104,3 +104,23 @@ def test_a_list_holds_emits_only() -> None:
     refused = mapped(lambda _: [{"a": 1}], {"id": "in_1"})
     assert isinstance(refused, Rejection)
     assert "list of Emit" in refused.message
+
+
+def test_one_emit_needs_no_list() -> None:
+    assert keys(mapped(lambda _: Emit("payment", {"a": 1}), {"id": "in_1"})) == [
+        "acme:payment:in_1"
+    ]
+
+
+def test_a_part_that_is_missing_leaves_no_id() -> None:
+    assert keys(mapped(dict, {"ledger": "a"}, id_path=("ledger", "number"))) == [None]
+
+
+def test_the_tombstone_of_a_record_whose_id_cannot_be_computed() -> None:
+    def name(record: dict[str, Any]) -> str:
+        return str(record["year"])
+
+    mapping = RecordMapping("invoices", "invoice", name, dict, False, Place("f", 1))
+    refused = gone(mapping, RecordNamer("acme", name), {"n": 7}, None)
+    assert isinstance(refused, Rejection)
+    assert refused.reason == "mapping_error"

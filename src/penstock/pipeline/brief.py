@@ -7,6 +7,7 @@ already is not mapped again. That makes an unchanged run cheap.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -67,7 +68,7 @@ class BriefReader:
             return Brief(raw)
         try:
             record_id, changed = self._glance(raw)
-        except (ValueError, AttributeError, RecursionError):
+        except (ValueError, ArithmeticError, AttributeError, RecursionError):
             return Brief(raw)
         if not self._tells_change:
             changed = MISSING
@@ -95,7 +96,7 @@ def _glance(first: str, second: str) -> Callable[[bytes], tuple[Any, Any]]:
     """
     paths = [Path.parse(first).names, Path.parse(second).names]
     shape = _struct(paths)
-    decode = msgspec.json.Decoder(shape, float_hook=str).decode
+    decode = msgspec.json.Decoder(shape, float_hook=Decimal).decode
     reach = attrgetter(*(".".join(_attributes(shape, path)) for path in paths))
     return lambda raw: reach(decode(raw))
 
