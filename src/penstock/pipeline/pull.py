@@ -131,9 +131,9 @@ class Pull:
             checkpoint=checkpoint,
             closed=self.closed_letters(),
         )
-        committed = self.writer.write(page.stage, frame)
-        self.counters += committed.counters
-        event("page.committed", stream=self.lease.stream, **committed.counters.as_json())
+        counters = self.writer.write(page.stage, frame)
+        self.counters += counters
+        event("page.committed", stream=self.lease.stream, **counters.as_json())
 
     def closed_letters(self) -> tuple[ClosedLetter, ...]:
         """With the first page of a run that can be read, an older unreadable one is history."""

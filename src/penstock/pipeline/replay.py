@@ -48,7 +48,7 @@ class Replayer:
             recorded_at=times.microseconds(self.clock.now()),
             closed=closed,
         )
-        return self.writer.write(stage, frame).counters
+        return self.writer.write(stage, frame)
 
     def _stage(self, letter: StoredLetter) -> Stage:
         postmaster = Postmaster(letter.workspace, letter.connection, letter.stream)

@@ -45,14 +45,6 @@ class Frame:
     closed: tuple[ClosedLetter, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """verdicts: one for each candidate, in order."""
-
-    counters: Counters
-    verdicts: tuple[Verdict, ...]
-
-
 class UnitWriter:
     """Decides a stage on the heads that are there and hands the unit to `commit`.
 
@@ -64,7 +56,8 @@ class UnitWriter:
         self.documents = documents
         self.commit = commit
 
-    def write(self, stage: Stage, frame: Frame) -> Committed:
+    def write(self, stage: Stage, frame: Frame) -> Counters:
+        """Commit the stage; what it came to."""
         for attempt in range(1, ATTEMPTS + 1):
             ids = (candidate.document_id for candidate in stage.candidates)
             found = stage.look_up(ids, self.documents.heads)
@@ -83,7 +76,7 @@ class UnitWriter:
                     raise
                 stage.heads.clear()
                 continue
-            return Committed(unit.counters, tuple(decided))
+            return unit.counters
         raise AssertionError("unreachable")
 
 
