@@ -41,8 +41,8 @@ check: env
 
 # PYTEST takes further options: make test PYTEST='-x -k cursor'.
 test: check
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m 'not torture' $(PYTEST)
+	$(BIN)/pytest -m 'not torture' --numprocesses auto --dist worksteal \
+		--cov penstock --cov-report= $(PYTEST)
 	$(BIN)/coverage json --quiet -o .coverage.json
 	$(BIN)/python tools/coverage_gate.py .coverage.json 95 $(GATED)
 	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && \
@@ -55,8 +55,8 @@ bench: env
 	$(BIN)/python bench/run.py $(BENCH)
 
 lock: | $(filter .uv/bin/uv,$(UV))
-	$(UV) pip compile $(LOCK) --output-file requirements/run.txt pyproject.toml
-	$(UV) pip compile $(LOCK) --output-file requirements/dev.txt --group dev pyproject.toml
+	$(UV) pip compile $(LOCK) --extra postgres --output-file requirements/run.txt pyproject.toml
+	$(UV) pip compile $(LOCK) --all-extras --output-file requirements/dev.txt --group dev pyproject.toml
 	$(UV) pip compile $(LOCK) --output-file requirements/bench.txt --group bench pyproject.toml
 	$(PYTHON) tools/lock_mark.py > requirements/pyproject.sha256
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from faults import Stood
 
 SIDE_BY_SIDE = 20_000
 """Records on which all peers meet, second run included: dlt's takes minutes on more."""
@@ -32,6 +36,30 @@ class Run:
 
     def as_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """One peer in four processes at an API that refuses what is too much.
+
+    refused: answered with 429. used: requests let in, over those that could have been from the
+    first to the last. least_share: of the process that got least while all four were reading, over
+    a fourth. failed: processes that did not bring all of their records.
+    """
+
+    peer: str
+    retry_after: bool
+    load_before: float
+    failed: int
+    requests: int
+    refused: int
+    refused_percent: float
+    used_percent: float
+    least_share_percent: float
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +132,39 @@ def million(run: Run, sustained: float | None) -> list[Figure]:
     return [
         Figure("rate of last tenth of 1000000", sustained, "times", 0.75, at_least=True),
         Figure("peak memory, 1000000 records", run.peak_rss_mb, "MB", 250.0, at_least=False),
+    ]
+
+
+def pace(runs: Sequence[Paced]) -> list[Figure]:
+    """penstock's; dlt's stand beside them among the runs."""
+    found = []
+    for run in runs:
+        if run.peer == "penstock":
+            told = "with" if run.retry_after else "without"
+            name = f"four processes {told} Retry-After, "
+            found += [
+                Figure(name + "refused", run.refused_percent, "percent", 1.0, at_least=False),
+                Figure(name + "allowance used", run.used_percent, "percent", 95.0, at_least=True),
+                Figure(
+                    name + "least share", run.least_share_percent, "percent", 60.0, at_least=True
+                ),
+                Figure(name + "failed", run.failed, "runs", 0, at_least=False),
+            ]
+    return found
+
+
+def faults(stood: Sequence[Stood]) -> list[Figure]:
+    """How many faults each peer stood; penstock has to stand them all."""
+    of_each = Counter(one.peer for one in stood)
+    return [
+        Figure(
+            f"{peer}: faults of a provider stood, of {count}",
+            sum(one.outcome == "stood" for one in stood if one.peer == peer),
+            "faults",
+            count if peer == "penstock" else 0,
+            at_least=True,
+        )
+        for peer, count in of_each.items()
     ]
 
 

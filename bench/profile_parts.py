@@ -25,7 +25,13 @@ from run import WORK
 STAGES = (
     ("wait", "concurrent.futures", "Future.result"),
     ("split", "penstock.upstream.wire", "split"),
-    ("read", "penstock.pipeline.reading", "RecordReader.read_page"),
+    ("glance", "penstock.pipeline.reading", "RecordReader.glance"),
+    ("sort out", "penstock.pipeline.reading", "RecordReader.sort_out"),
+    ("read", "penstock.pipeline.reading", "RecordReader.read"),
+    ("look", "penstock.pipeline.look", "Look.add"),
+    ("look", "penstock.pipeline.look", "Look.fields"),
+    ("drift", "penstock.pipeline.drift", "compare"),
+    ("merge", "penstock.pipeline.reading_process", "Reading.put_into"),
     ("decode", "penstock.upstream.wire", "decode_records"),
     ("mapping", "penstock.pipeline.mapping", "submissions"),
     ("examine", "penstock.pipeline.examine", "Desk.examine"),
@@ -89,8 +95,10 @@ def main() -> None:
     WORK.mkdir(exist_ok=True)
 
     from penstock.app import App
+    from penstock.cli.session import expect_many_records
     from penstock.config import Settings
 
+    expect_many_records()
     watch = Watch()
     for stage in STAGES:
         watch.attach(*stage)

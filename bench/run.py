@@ -21,19 +21,24 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import faults
 import figures
+import pace
 import peers
-from figures import SIDE_BY_SIDE, Figure, Run
+from faults import Stood
+from figures import SIDE_BY_SIDE, Figure, Paced, Run
 from ingests import ingest, provider, say, series, sustained, workspace
 from peers import HERE, Peer
 from process import BenchError, run
 
 WORK = HERE.parent / "bench-work"
 LOG = WORK / "bench.log"
-NAMES = ("floor", "dlt", "dlt_best", "penstock", "startup")
+NAMES = ("floor", "dlt", "dlt_best", "penstock", "startup", "pace", "faults")
 MILLION = 1_000_000
 PAGE = 1_000
 STARTS = 5
+PACED_PAGES = {"quick": 30, "usual": 200}
+"""Requests of each of the four processes."""
 
 
 def main() -> None:
@@ -51,7 +56,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="penstock beside its peers, as one JSON document.")
     parser.add_argument("--records", type=int, default=100_000, help="of the larger series")
     parser.add_argument(
-        "--quick", action="store_true", help=f"only the series of {SIDE_BY_SIDE}, dlt at its best"
+        "--quick",
+        action="store_true",
+        help=f"only {SIDE_BY_SIDE} records, dlt at its best, a bit of pace",
     )
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME")
     parser.add_argument("--million", action="store_true", help="penstock on a million records too")
@@ -71,17 +78,23 @@ def document(args: argparse.Namespace) -> dict[str, Any]:
         found += figures.million(of_million, rate)
     if "startup" in wanted:
         found += startup()
+    paced = shared_pace(quick=args.quick) if "pace" in wanted else []
+    found += figures.pace(paced)
+    stood = all_faults() if "faults" in wanted and not args.quick else []
+    found += figures.faults(stood)
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "figures": [figure.as_json() for figure in found],
         "runs": [run.as_json() for run in runs],
+        "paced": [paced.as_json() for paced in paced],
+        "faults": [one.as_json() for one in stood],
     }
 
 
 def compared(records: int, wanted: tuple[str, ...]) -> list[Run]:
     """The wanted peers, measured on the same records."""
-    if not set(wanted) - {"startup"}:
+    if not set(wanted) - {"startup", "pace", "faults"}:
         return []
     with provider(records) as url, workspace(WORK) as directory:
         return series(contestants(wanted, url), records, url, directory)
@@ -121,6 +134,24 @@ def startup() -> list[Figure]:
         except BenchError as error:
             say(f"start-up: {error}")
     return figures.startup(helps, pages)
+
+
+def shared_pace(*, quick: bool) -> list[Paced]:
+    """Four processes of each peer at the same API; when quick only where it is harder."""
+    pages = PACED_PAGES["quick" if quick else "usual"]
+    with workspace(WORK) as directory:
+        return [
+            pace.at_once(peer, pages, directory, retry_after=retry_after)
+            for retry_after in ((False,) if quick else (True, False))
+            for peer in (pace.penstock(), pace.four_dlt(WORK / "dlt-environment"))
+        ]
+
+
+def all_faults() -> list[Stood]:
+    """Each peer put through every fault of a provider."""
+    with workspace(WORK) as directory:
+        everybody = (faults.penstock(), faults.one_dlt(WORK / "dlt-environment"))
+        return [one for peer in everybody for one in faults.through_all(peer, directory)]
 
 
 def median_seconds(command: peers.Command, directory: Path) -> float:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import penstock
 from penstock import errors
+from penstock.cli.main import execute
 from penstock.contracts import registry
+from penstock.model.standing import Condition
 from penstock.sdk import verify
+from penstock.simulator import Company, serve
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -22,6 +27,7 @@ README = (ROOT / "README.md").read_text()
 GUIDE = README + (DOCS / "authors.md").read_text()
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+COMMAND = re.compile(r"^\$ penstock (.*)$", re.MULTILINE)
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 
@@ -132,6 +138,24 @@ def test_the_connector_of_the_readme_passes_its_check(tmp_path: Path) -> None:
     assert verify.check(str(file)) == []
 
 
+def test_the_commands_of_the_readme_run_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Against a provider on loopback, in the place of the one that is not there."""
+    (example,) = [block for block in BLOCK.findall(README) if "Connector(" in block]
+    lines = [shlex.split(line, comments=True) for line in COMMAND.findall(README)]
+    commands = [words for words in lines if words != ["demo"]]
+    assert len(commands) > 10
+    monkeypatch.chdir(tmp_path)
+    with serve(Company(seed=1, records=60)) as provider:
+        monkeypatch.setenv("ACME_KEY", provider.token)
+        Path("acme.py").write_text(example.replace("https://api.acme.test", provider.url))
+        for command in commands:
+            words = [word.replace("https://api.acme.test", provider.url) for word in command]
+            ended = execute(words + ["--allow-loopback"] * (words[0] == "probe"))
+            assert ended in (0, 1), f"penstock {shlex.join(words)}: {capsys.readouterr().err}"
+
+
 def test_the_pieces_of_the_guide_make_a_connector_that_passes_its_check(tmp_path: Path) -> None:
     """Manifest, discovery, collection and route as the guide prints them, put together."""
     blocks = BLOCK.findall((DOCS / "authors.md").read_text())
@@ -141,7 +165,7 @@ def test_the_pieces_of_the_guide_make_a_connector_that_passes_its_check(tmp_path
     text = text.replace(
         'streams=[Stream("customers", mode="poll", schedule="*/15 * * * *")],',
         'streams=[Stream("customers", mode="poll", schedule="*/15 * * * *"),\n'
-        '             Stream("transactions", mode="poll")],',
+        '             Stream("transactions", mode="poll"), Stream("notes", mode="poll")],',
     )
     text = text.replace(
         '"invoice": ["write", "delete"]', '"invoice": ["write", "delete"],\n'
@@ -154,3 +178,104 @@ def test_the_pieces_of_the_guide_make_a_connector_that_passes_its_check(tmp_path
     file = tmp_path / "acme.py"
     file.write_text(settings + text)
     assert verify.check(str(file)) == []
+
+
+def test_the_map_of_the_house_names_what_is_there() -> None:
+    flow, house = (DOCS / "flow.md").read_text(), ROOT / "src" / "penstock"
+    rows = re.findall(r"^\| `(\w+/)` \|.*\| (.*) \|$", flow, re.MULTILINE)
+    named = [folder + file for folder, files in rows for file in re.findall(r"`([\w.]+)`", files)]
+    named += re.findall(r"`(\w+/\w+\.py)`", flow)
+    modules = re.findall(r"`(\w+)\.(?!py`)(\w+)`", flow)
+    named += [f"{folder}/{module}.py" for folder, module in modules]
+    assert len(named) > 30
+    assert [name for name in named if not (house / name).exists()] == []
+    folders = {path.parent.name + "/" for path in house.glob("*/__init__.py")}
+    assert {folder for folder, _ in rows} == folders
+
+
+def test_decisions_are_numbered_one_after_the_other_and_have_one_form() -> None:
+    notes = sorted((DOCS / "decisions").glob("*.md"))
+    assert [note.name[:5] for note in notes] == [f"{n:04d}-" for n in range(1, len(notes) + 1)]
+    for note in notes:
+        text = note.read_text()
+        parts = ["# ", "\n\n**Status** ", " · **Context** ", "\n\n**Decision** "]
+        places = [text.find(part) for part in parts]
+        assert (places[0], -1 in places) == (0, False), note.name
+        assert places == sorted(places), note.name
+
+
+FAULT_ID = re.compile(r"\b(?:SA|DS)\d{1,2}\b")
+FAULTS_PAGE = (DOCS / "faults.md").read_text()
+HANDLED, NOT_HANDLED = FAULTS_PAGE.split("## Not handled yet")
+
+
+@dataclass(frozen=True)
+class FaultRow:
+    number: str
+    seen: str
+    test: str
+
+    def named(self, *kinds: str) -> list[str]:
+        """What stands in backticks behind one of the words, lists of them included."""
+        lists = re.findall(rf"(?:{'|'.join(kinds)}) ((?:`\w+`(?:, | or )?)+)", self.seen)
+        return [name for one in lists for name in re.findall(r"`(\w+)`", one)]
+
+
+ROWS = [
+    FaultRow(cells[0], cells[3], cells[4].strip("`"))
+    for line in HANDLED.splitlines()
+    if FAULT_ID.match((cells := [c.strip() for c in line.strip("|").split(" | ")])[0].strip())
+]
+
+
+def docstrings_of_tests() -> dict[str, str]:
+    """Node id of every test and class of tests to its docstring, that of its class included."""
+    found: dict[str, str] = {}
+
+    def walk(tree: ast.Module | ast.ClassDef, place: str, around: str) -> None:
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                name, text = f"{place}::{node.name}", ast.get_docstring(node) or ""
+                found[name] = f"{around} {text}"
+                if isinstance(node, ast.ClassDef):
+                    walk(node, name, found[name])
+
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        walk(ast.parse(file.read_text()), file.relative_to(ROOT).as_posix(), "")
+    return found
+
+
+def codes_in_the_source() -> set[str]:
+    """Every text in the source that may be a reason code."""
+    trees = (ast.parse(file.read_text()) for file in (ROOT / "src").rglob("*.py"))
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+def test_every_fault_has_its_row_in_order() -> None:
+    numbers = [row.number for row in ROWS]
+    assert numbers == [f"SA{n}" for n in range(1, 33)] + [f"DS{n}" for n in (*range(1, 15), 16)]
+    assert set(FAULT_ID.findall(NOT_HANDLED)) - set(numbers) == {"DS15"}
+
+
+def test_every_fault_is_made_to_happen_by_the_test_that_its_row_names() -> None:
+    texts = docstrings_of_tests()
+    numbers = {row.number: set(FAULT_ID.findall(texts.get(row.test, ""))) for row in ROWS}
+    assert [number for number, carried in numbers.items() if number not in carried] == []
+
+
+def test_every_fault_that_a_test_names_has_a_row() -> None:
+    named = set(FAULT_ID.findall(" ".join(docstrings_of_tests().values())))
+    assert named - set(FAULT_ID.findall(FAULTS_PAGE)) == set()
+
+
+def test_every_state_reason_and_exit_of_a_fault_is_one_there_is() -> None:
+    states = {name for row in ROWS for name in row.named("stream")}
+    reasons = {name for row in ROWS for name in row.named("reason", "letter")}
+    exits = {code for row in ROWS for code in re.findall(r"exit (\d+)", row.seen)}
+    assert states - set(Condition) == set()
+    assert reasons - codes_in_the_source() == set()
+    assert exits <= {"0", "1", "3"}
+    said = {name for row in ROWS for name in re.findall(r"`(\w+)`", row.seen)}
+    assert said == states | reasons, "a name without a word before it"
+    assert all(row.seen.startswith("as ") or "exit" in row.seen for row in ROWS)

@@ -303,7 +303,7 @@ def test_without_redaction_the_canary_would_be_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The control of the search itself: it sees what it is there to see."""
-    monkeypatch.setattr("penstock.upstream.auth.Credentials.redact", lambda self, text: text)
+    monkeypatch.setattr("penstock.vault.redaction.Redactor.__call__", lambda self, text: text)
     with served(provider) as url:
         connect(app, target, url)
         provider.status = 401

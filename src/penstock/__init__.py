@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from penstock.contracts import countries
     from penstock.contracts.payloads import BankAccountPayload, BankTransactionPayload
     from penstock.errors import (
         OutsideRouteError,
@@ -38,8 +39,16 @@ if TYPE_CHECKING:
     )
     from penstock.sdk.stream import Stream
     from penstock.upstream.auth import ApiKey, Basic, Bearer
-    from penstock.upstream.paging import Cursor, PageNumber
+    from penstock.upstream.counted import Offset, PageNumber
+    from penstock.upstream.graphql import GraphQL
+    from penstock.upstream.hmac_signed import HmacSigned
+    from penstock.upstream.limits import Limits
+    from penstock.upstream.links import LinkHeader, NextUrl
+    from penstock.upstream.oauth import OAuth2
+    from penstock.upstream.pace import Budget, Rate
+    from penstock.upstream.paging import Cursor, SinglePage
     from penstock.upstream.since import Since
+    from penstock.upstream.verdict import Fail, Forbidden, Later, Reauth, Restart, Throttled
 
 __all__ = [
     "Account",
@@ -48,6 +57,7 @@ __all__ = [
     "BankTransactionPayload",
     "Basic",
     "Bearer",
+    "Budget",
     "CanonicalBatchFailedRecord",
     "CanonicalBatchIngestResult",
     "CanonicalIngestResult",
@@ -55,16 +65,32 @@ __all__ = [
     "Context",
     "Cursor",
     "Emit",
+    "Fail",
+    "Forbidden",
     "Gone",
+    "GraphQL",
+    "HmacSigned",
+    "Later",
+    "Limits",
+    "LinkHeader",
+    "NextUrl",
+    "OAuth2",
+    "Offset",
     "OutsideRouteError",
     "PageNumber",
     "PenstockError",
     "Permissions",
+    "Rate",
+    "Reauth",
     "RecordRejectedError",
+    "Restart",
     "RouteRequest",
     "Since",
+    "SinglePage",
     "Stream",
+    "Throttled",
     "UpstreamError",
+    "countries",
     "ingest",
     "money",
     "sync",
@@ -78,6 +104,7 @@ _HOMES = {
     "BankTransactionPayload": "penstock.contracts.payloads",
     "Basic": "penstock.upstream.auth",
     "Bearer": "penstock.upstream.auth",
+    "Budget": "penstock.upstream.pace",
     "CanonicalBatchFailedRecord": "penstock.sdk.results",
     "CanonicalBatchIngestResult": "penstock.sdk.results",
     "CanonicalIngestResult": "penstock.sdk.results",
@@ -85,18 +112,34 @@ _HOMES = {
     "Context": "penstock.sdk.context",
     "Cursor": "penstock.upstream.paging",
     "Emit": "penstock.sdk.emit",
+    "Fail": "penstock.upstream.verdict",
+    "Forbidden": "penstock.upstream.verdict",
     "Gone": "penstock.sdk.emit",
+    "HmacSigned": "penstock.upstream.hmac_signed",
+    "GraphQL": "penstock.upstream.graphql",
+    "Later": "penstock.upstream.verdict",
+    "Limits": "penstock.upstream.limits",
+    "LinkHeader": "penstock.upstream.links",
+    "NextUrl": "penstock.upstream.links",
+    "Offset": "penstock.upstream.counted",
+    "OAuth2": "penstock.upstream.oauth",
     "OutsideRouteError": "penstock.errors",
-    "PageNumber": "penstock.upstream.paging",
+    "PageNumber": "penstock.upstream.counted",
     "PenstockError": "penstock.errors",
     "Permissions": "penstock.sdk.permissions",
+    "Rate": "penstock.upstream.pace",
+    "Reauth": "penstock.upstream.verdict",
     "RecordRejectedError": "penstock.errors",
+    "Restart": "penstock.upstream.verdict",
     "RouteRequest": "penstock.sdk.request",
     "Since": "penstock.upstream.since",
+    "SinglePage": "penstock.upstream.paging",
     "Stream": "penstock.sdk.stream",
+    "Throttled": "penstock.upstream.verdict",
     "UpstreamError": "penstock.errors",
 }
 _MODULES = {
+    "countries": "penstock.contracts.countries",
     "ingest": "penstock.sdk.ingest",
     "money": "penstock.model.money",
     "sync": "penstock.sdk.sync",

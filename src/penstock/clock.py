@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -30,3 +31,22 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+class SharedClock(SystemClock):
+    """The clock of hosts that share a database: the machine's own, set by the database's.
+
+    Leases, due times and the shared pace compare instants that different hosts have written, and
+    hosts disagree. ahead: by how much the database's clock is ahead of the one it is given.
+    """
+
+    def __init__(self, ahead: Callable[[Callable[[], datetime]], timedelta]) -> None:
+        self._measure = ahead
+        self._ahead = ahead(super().now)
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+    def adjust(self) -> None:
+        """Set it again, every some minutes of a long life. Raises what the database raises."""
+        self._ahead = self._measure(super().now)

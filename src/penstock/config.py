@@ -10,7 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,33 @@ from penstock.errors import UsageError
 FILE = "penstock.toml"
 WORKSPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
+READING_PROCESS = ("auto", "off")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the whole process runs with.
 
     database: URL of the store. workspace: the company the data belongs to. master_key: base64 of
-    32 bytes, or None (then a key file beside the database is used, and made when missing).
+    32 bytes, the newest first where there are several (while it is rotated); None: a key file
+    beside the database is used, and made when missing.
+    reading_process: "auto" lets a long run map and check records in a process of its own where the
+    machine has a second core; "off" keeps everything in one process. private_networks: networks,
+    separated by commas, that connections may reach although they are not public. proxy: URL of an
+    HTTP proxy that connections go through, or None; the environment's own proxy variables have no
+    say.
     """
 
     database: str = "sqlite:///penstock.db"
     workspace: str = "default"
-    master_key: str | None = None
+    master_key: str | None = field(default=None, repr=False)
+    reading_process: str = "auto"
+    private_networks: str = ""
+    proxy: str | None = field(default=None, repr=False)
+
+    @property
+    def reads_beside(self) -> bool:
+        return self.reading_process == "auto" and (os.cpu_count() or 1) > 1
 
 
 def load(
@@ -40,7 +55,7 @@ def load(
     directory: Path = Path("."),
 ) -> Settings:
     """Merge the layers. Raises UsageError for unknown names, blank values and unreadable files."""
-    names = {field.name for field in fields(Settings)}
+    names = {member.name for member in fields(Settings)}
     merged: dict[str, Any] = {}
     for layer in (_from_file(directory / FILE, names), _from_environment(environment, names)):
         merged |= layer
@@ -50,6 +65,10 @@ def load(
         raise UsageError(
             f"workspace {settings.workspace!r} must be 1 to 63 of a-z, 0-9, '-' and '_', "
             "beginning with a letter or digit"
+        )
+    if settings.reading_process not in READING_PROCESS:
+        raise UsageError(
+            f"reading_process {settings.reading_process!r} must be {' or '.join(READING_PROCESS)}"
         )
     return settings
 

@@ -76,6 +76,7 @@ class DemoReport:
         yield ""
         yield f"Look around:  penstock {where} documents list invoice"
         yield f"              penstock {where} dead-letters list"
+        yield f"              penstock {where} drift"
         yield f"              penstock {where} runs"
 
 

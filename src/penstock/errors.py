@@ -7,7 +7,8 @@ PenstockError
 │   ├── StreamBusyError           a live worker holds the stream's lease
 │   ├── LeaseLostError            another worker took the stream over; nothing was written
 │   ├── UpstreamUnavailableError  the provider did not answer properly, retries used up
-│   └── ParkedError               the provider asks for a pause too long to sleep through
+│   ├── ParkedError               this run goes on later, at a known time
+│   └── StoppedError              somebody asked this run to end between two pages
 ├── MendError                somebody must change a call, a setting or a connector
 │   ├── UsageError                the command or call itself is wrong
 │   ├── UnknownDocumentTypeError  no such contract
@@ -18,6 +19,7 @@ PenstockError
 │   ├── ConnectorError            the connector's declaration is wrong
 │   ├── SettingsError             a connection's settings do not fit their schema
 │   ├── SecretError               a secret or the master key is missing or does not open
+│   ├── NeedsReauthError          the provider no longer takes the connection's credentials
 │   ├── EgressDeniedError         a request to an address the manifest does not allow
 │   └── DatabaseError             schema version or database settings do not fit this release
 ├── RecordRejectedError      this record is set aside as a dead letter
@@ -25,6 +27,10 @@ PenstockError
     ├── PageRefusedError          a whole response cannot be read; the checkpoint stays
     ├── TooManyRejectedError      the rejected share passed its limit
     ├── RouteFailedError          the author's route or another part raised
+    ├── PausedByDriftError        the records look different, and somebody must accept that first
+    ├── ParentsFailedError        some parents of a child stream could not be pulled
+    ├── CursorExpiredError        the provider no longer knows the place to go on from
+    ├── ForbiddenError            the credentials are good, but not for this
     └── UpstreamError             a final 4xx or 5xx answer
 
 `code` is the reason code of contracts, section 6, where one exists, else a name of ours in the
@@ -91,13 +97,25 @@ class UpstreamUnavailableError(TryAgainError):
 
 
 class ParkedError(TryAgainError):
-    """The provider asks for a pause that is too long to sleep through."""
+    """This run goes on later: `until` is too far away to sleep through.
+
+    throttled: because the provider's rate limit says so.
+    """
 
     code = "parked"
 
-    def __init__(self, message: str, *, until: datetime) -> None:
+    def __init__(self, message: str, *, until: datetime, throttled: bool = False) -> None:
         super().__init__(message)
         self.until = until
+        self.throttled = throttled
+        if throttled:
+            self.code = "rate_limited"
+
+
+class StoppedError(TryAgainError):
+    """This run ended between two pages, as it was asked to; the next one goes on from there."""
+
+    code = "stopped"
 
 
 class MendError(PenstockError):
@@ -163,6 +181,12 @@ class SecretError(MendError):
     code = "secret_unavailable"
 
 
+class NeedsReauthError(MendError):
+    """The provider no longer takes the connection's credentials: somebody must connect again."""
+
+    code = "needs_reauth"
+
+
 class EgressDeniedError(MendError):
     """A request to an address that the manifest does not allow."""
 
@@ -202,10 +226,34 @@ class TooManyRejectedError(StopRunError):
     code = "too_many_rejected"
 
 
+class PausedByDriftError(StopRunError):
+    """The provider's records look different: the stream waits until somebody accepts that."""
+
+    code = "paused_by_drift"
+
+
 class RouteFailedError(StopRunError):
     """The author's route raised; `__cause__` is what it raised."""
 
     code = "route_failed"
+
+
+class ParentsFailedError(StopRunError):
+    """Some parents of a child stream could not be pulled; those of the others are stored."""
+
+    code = "parents_failed"
+
+
+class CursorExpiredError(StopRunError):
+    """The provider no longer knows the place to go on from: begin again from the watermark."""
+
+    code = "cursor_expired"
+
+
+class ForbiddenError(StopRunError):
+    """The provider knows the connection and does not let it do this: a scope or plan is missing."""
+
+    code = "forbidden"
 
 
 class UpstreamError(StopRunError):

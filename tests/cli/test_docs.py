@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import typer
 
 from penstock.cli.main import app
+from penstock.config import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
@@ -57,6 +59,11 @@ def test_the_page_has_exactly_the_flags_of_each_command(name):
     missing = COMMANDS[name] - set(FLAG.findall(written))
     unknown = set(FLAG.findall(written)) - set().union(*COMMANDS.values())
     assert (missing, unknown) == (set(), set())
+
+
+@pytest.mark.parametrize("name", [member.name for member in fields(Settings)])
+def test_the_page_has_every_setting(name):
+    assert f"`PENSTOCK_{name.upper()}`" in PAGE
 
 
 def test_the_page_has_the_flags_that_hold_everywhere():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -69,6 +70,85 @@ def test_a_mended_mapping_replays_its_letters_without_the_provider(shell, provid
     shell("dead-letters replay --stream customers --reason mapping_error")
     assert shell.json("dead-letters list --reason mapping_error")["items"] == []
     assert len(shell.json("documents list customer --limit 1000")["items"]) > 0
+
+
+EVENTS = """
+
+@acme.sync("events")
+def events(request):
+    page = request.http.get("/customers", params={"limit": 5}).json()
+    return sync.page(ingest.records("customers", page["data"]))
+"""
+
+
+def test_a_letter_is_replayed_by_the_stream_whose_mapping_made_it(shell, provider):
+    shell("init acme")
+    good = Path("acme.py").read_text() + EVENTS
+    good = good.replace("import Bearer", "import ingest, sync, Bearer")
+    good = good.replace("    streams=[", '    streams=[Stream("events", mode="poll"), ')
+    Path("acme.py").write_text(good.replace('record["display_name"]', 'record["label"]'))
+    shell(
+        f"connect acme.py --name acme --set base_url={provider.url} "
+        f"--secret api_key={provider.token}"
+    )
+    (ran,) = shell.json("run acme events")
+    assert (ran["fetched"], ran["mapping_errors"]) == (5, 5)
+    letters = shell.json("dead-letters list --stream customers")["items"]
+    assert {letter["run"] for letter in letters} == {ran["run"]}
+    Path("acme.py").write_text(good)
+    assert shell.json("dead-letters replay --stream events")["letters"] == 0
+    replayed = shell.json("dead-letters replay --stream customers")
+    assert (replayed["letters"], replayed["replayed"]) == (5, 5)
+    assert shell.json("dead-letters list")["items"] == []
+    assert len(shell.json("documents list customer")["items"]) == 5
+
+
+DELETIONS = """
+
+@acme.sync("deletions")
+def deletions(request):
+    page = request.http.get("/customers", params={"limit": 2}).json()
+    ingest.records("customers", page["data"], gone=True)
+    try:
+        ingest.delete("customer", stream="customers", idempotency_key=" ")
+    except RecordRejectedError:
+        pass
+    return sync.page()
+"""
+
+
+def test_a_letter_of_a_delete_is_replayed_as_one_or_says_what_to_do(shell, provider):
+    shell("init acme")
+    good = Path("acme.py").read_text() + DELETIONS
+    good = good.replace("import Bearer", "import RecordRejectedError, ingest, sync, Bearer")
+    good = good.replace("    streams=[", '    streams=[Stream("deletions", mode="poll"), ')
+    good = good.replace('"customer": ["write"]', '"customer": ["write", "delete"]')
+    Path("acme.py").write_text(good)
+    connected = shell(
+        f"connect acme.py --name acme --set base_url={provider.url} "
+        f"--secret api_key={provider.token}"
+    )
+    assert connected.code == 0, connected.err
+    shell("run acme customers")
+    shell("dead-letters discard --connection acme")
+    Path("acme.py").write_text(good.replace('id="id"', 'id="number"'))
+    (ran,) = shell.json("run acme deletions")
+    assert (ran["fetched"], ran["rejected"]) == (3, 3)
+    letters = shell.json("dead-letters list")["items"]
+    assert [letter["gone"] for letter in letters] == [True, True, True]
+    shown = shell(f"dead-letters show {letters[0]['letter_id']}").out
+    assert "gone             yes" in shown
+
+    Path("acme.py").write_text(good)
+    replayed = shell("dead-letters replay")
+    assert "3 dead letters: 2 replayed, 0 still open, 1 skipped" in replayed.err
+    (nameless,) = shell.json("dead-letters list")["items"]
+    assert f"penstock dead-letters discard {nameless['letter_id']}" in replayed.err
+    listed = shell.json("documents list customer --limit 1000")["items"]
+    ended = {item["idempotency_key"] for item in listed if item["state"] == "deleted"}
+    records = [json.loads(letter["raw"]) for letter in letters if letter["raw"]]
+    assert ended == {f"acme:customer:{record['id']}" for record in records}
+    assert len(ended) == 2
 
 
 def test_discarded_letters_stay_readable(pulled):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
+import pytest
+
 from penstock.cli import output
 
 ROWS = [
@@ -27,6 +29,31 @@ def test_a_table_fits_the_terminal_and_keeps_ids_whole():
     assert lines[1].endswith("…")
 
 
+WIDE = ("stream", "kind", "fetched", "created", "updated", "unchanged", "stale", "last")
+COUNTED = [("bank_transactions", "poll", 609, 12, 5, 592, 0, "all is well")]
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (90, "bank_transactions  poll      609       12        5        592      0  all is well"),
+        (80, "bank_transactions poll     609      12       5       592 all is well"),
+        (65, "bank_transactions poll     609      12       5       592 all is …"),
+    ],
+)
+def test_a_narrow_terminal_loses_white_space_zeros_and_the_end_of_texts(width, shown):
+    heading, row = output.table_text(WIDE, COUNTED, width).splitlines()
+    assert row == shown
+    assert max(len(heading), len(row)) <= width
+    assert ("stale" in heading) is (width == 90)
+
+
+def test_letters_of_double_width_count_twice():
+    lines = output.table_text(("name", "n"), [("株式会社", 1), ("Acme", 20)], 80).splitlines()
+    assert lines == ["name       n", "株式会社   1", "Acme      20"]
+    assert output.table_text(("a", "name"), [("a", "株式会社" * 3)], 12).endswith("a 株式会社 …")
+
+
 def test_without_a_terminal_nothing_is_cut():
     text = output.table_text(COLUMNS, ROWS, output.UNBOUNDED)
     assert ROWS[0][3].strip() in text
@@ -46,6 +73,7 @@ def test_nothing_is_a_dash_and_truth_a_word():
 
 
 def test_a_record_cannot_steer_the_terminal():
+    """DS10: nor can its id."""
     hostile = "\x1b]0;owned\x07\x1b[31mred\x9b2J\u202e"
     assert output.clean(hostile + "kept\nline").endswith("kept\nline")
     assert not set("\x1b\x07\x9b\u202e") & set(output.table_text(("a",), [(hostile,)], 80))

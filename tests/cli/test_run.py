@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from penstock.clock import SystemClock
+from penstock.model import times
 from penstock.model.outcome import COUNTER_NAMES, Counters
+from penstock.model.unit import Lease
+from penstock.pipeline.pull import LEASE
 from penstock.simulator import Company, serve
+from penstock.store.sqlite import SqliteStore
+from penstock.work.owner import Owner
 
 from .conftest import connect
 
@@ -55,8 +64,39 @@ def test_a_failed_run_ends_with_3_and_says_why(shell, provider):
     assert report["state"] == "failed"
     assert "404" in report["message"]
     assert "404" in failed.err
-    assert "failed" in shell("streams").out
+    assert "not_found since 20" in shell("streams").out
     assert any("404" in finding for finding in shell.json("doctor")["findings"])
+
+
+@contextmanager
+def busy(database: Path, stream: str) -> Iterator[Owner]:
+    """The stream of `sim` is held by a living worker."""
+    now = SystemClock().now()
+    owner = Owner.of_this_process()
+    lease = Lease("default", "sim", stream, str(owner), 0, now + LEASE)
+    with SqliteStore.open(f"sqlite:///{database}") as store:
+        held = store.streams.claim(lease, now=times.microseconds(now))
+        assert held is not None
+        yield owner
+        assert store.streams.release(replace(lease, epoch=held.epoch))
+
+
+def test_a_busy_stream_ends_with_3_and_the_others_are_told(shell, provider):
+    connect(shell, provider)
+    with busy(shell.database, "invoices") as owner:
+        ran = shell("run sim --wait 0 --json")
+        table = shell("run sim --wait 0")
+    assert (ran.code, table.code) == (3, 3)
+    by_stream = {report["stream"]: report for report in ran.json}
+    told = by_stream.pop("invoices")
+    assert (told["run"], told["state"], told["reason"]) == (None, "failed", "stream_busy")
+    assert f"process {owner.pid} on {owner.host}" in told["message"]
+    assert f"error: invoices: {told['message']}" in ran.err
+    assert len(by_stream) == 4
+    assert {report["state"] for report in by_stream.values()} == {"done"}
+    assert sum(report["created"] for report in by_stream.values()) > 0
+    assert sorted(run["stream"] for run in shell.json("runs --limit 4")) == sorted(by_stream)
+    assert all(stream in table.out for stream in ["invoices", *by_stream])
 
 
 @pytest.mark.parametrize(
@@ -90,9 +130,36 @@ def test_on_a_terminal_the_bars_are_live_and_the_table_fits(pulled):
     assert code == 1
     assert "\x1b[" in seen
     assert "━" in seen
-    table = seen[seen.rindex("stream  ") :]
-    assert "bank_transactions" in table
-    assert max(map(len, table.splitlines())) <= 120
+    below = seen[seen.rindex("stream  ") :].splitlines()
+    table = [line for line in below if not line.startswith(("warning: ", "hint: "))]
+    assert len(table) == 6
+    assert "bank_transactions" in table[-1]
+    assert max(map(len, table)) <= 80
+
+
+def test_refused_credentials_are_told_with_what_to_do(shell, provider):
+    shell("init acme")
+    shell(f"connect acme.py --name acme --set base_url={provider.url} --secret api_key=wrong")
+    failed = shell("run acme")
+    assert failed.code == 3
+    assert "401" in failed.err
+    assert "penstock secrets set" in failed.err
+    _, seen = shell.on_a_terminal("streams")
+    (told,) = [line for line in seen.splitlines() if line.startswith("acme customers: ")]
+    assert told.rstrip().endswith("or connect again with `penstock connect`")
+    (finding,) = shell.json("doctor")["findings"]
+    assert finding.startswith("stream acme customers is needs_reauth since 20")
+
+
+def test_what_a_command_tells_in_the_end_is_not_logged_as_well(shell):
+    company = Company(seed=1, records=600)
+    with serve(company) as provider:
+        connect(shell, provider)
+        shell("run sim")
+        company.tick()
+        _, seen = shell.on_a_terminal("run sim")
+    assert "the provider's records changed" in seen
+    assert "drift.seen" not in seen
 
 
 def test_runs_are_listed_and_shown(pulled):

@@ -23,6 +23,7 @@ from penstock.errors import (
     UpstreamError,
 )
 from penstock.model.outcome import Counters
+from tests.database import url_in
 
 from .serving import IDS, TENANT, TOKEN, Books, served
 
@@ -60,8 +61,8 @@ def books() -> Books:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    with App.open(Settings(database=f"sqlite:///{tmp_path}/p.db", master_key=KEY)) as opened:
+def app(backend: str, tmp_path: Path) -> Iterator[App]:
+    with App.open(Settings(database=url_in(tmp_path), master_key=KEY)) as opened:
         yield opened
 
 

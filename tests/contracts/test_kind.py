@@ -143,6 +143,7 @@ def test_a_value_becomes_its_normal_form_or_is_refused(kind, value, normal):
     ],
 )
 def test_money_has_the_digits_of_its_currency(currency, value, normal):
+    """DS6: so 1.1 and 1.10 are one amount, and one hash."""
     assert read(Money(None), value, currency, units({"BTC": 8})) == normal
 
 

@@ -6,25 +6,31 @@ It saves the checkpoint first and the page afterwards: what many tools do. The k
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from penstock.model.unit import UnitOfWork
+from penstock.store.postgres_documents import PostgresDocuments
 from penstock.store.sqlite_documents import SqliteDocuments
 from tests.kill import victim
 
-commit = SqliteDocuments.commit
+
+def careless(commit: Callable[[Any, UnitOfWork], None]) -> Callable[[Any, UnitOfWork], None]:
+    """The same in two transactions."""
+
+    def write(self: Any, unit: UnitOfWork) -> None:
+        if unit.checkpoint is None or unit.lease is None:
+            commit(self, unit)
+            return
+        commit(self, replace(unit, versions=(), marks=(), letters=(), pages=(), closed=()))
+        commit(self, replace(unit, checkpoint=None, lease=None, unit_no=0))
+
+    return write
 
 
-def careless(self: Any, unit: UnitOfWork) -> None:
-    if unit.checkpoint is None or unit.lease is None:
-        commit(self, unit)
-        return
-    commit(self, replace(unit, versions=(), marks=(), letters=(), pages=(), closed=()))
-    commit(self, replace(unit, checkpoint=None, lease=None, unit_no=0))
-
-
-SqliteDocuments.commit = careless  # type: ignore[method-assign]
+for documents in (SqliteDocuments, PostgresDocuments):
+    documents.commit = careless(documents.commit)  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     victim.main(*sys.argv[1:])

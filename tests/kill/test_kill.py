@@ -29,6 +29,7 @@ from penstock.contracts import registry
 from penstock.model.run import RunState
 from penstock.simulator import Company
 from penstock.simulator.server import TOKEN
+from tests.database import url_in
 
 KEY = b64encode(b"k" * 32).decode()
 SEED, RECORDS, PAGE = 7, 300, 20
@@ -118,8 +119,8 @@ def asked(url: str, path: str, method: str = "GET") -> Any:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(database=f"sqlite:///{tmp_path}/penstock.db", master_key=KEY)
+def settings(backend: str, tmp_path: Path) -> Settings:
+    return Settings(database=url_in(tmp_path), master_key=KEY)
 
 
 def connect(settings: Settings, url: str) -> None:
@@ -194,6 +195,7 @@ def sweep(settings: Settings, kills: int, seed: int) -> Counter[str]:
                     point = points[victim.fired.total() % len(points)]
                     victim.die_at(point, rng.randint(1, POINTS[point]), full=full)
                 if rng.random() < 0.15:
+                    victim.run_to_the_end()  # a state that nobody looked at makes no version
                     asked(url, "/tick", "POST")
                     ticks += 1
             victim.run_to_the_end()

@@ -27,6 +27,7 @@ from penstock.model.currency import EXPONENTS, WITHDRAWN
     ],
 )
 def test_amount(value: int | Decimal | str, text: str) -> None:
+    """DS6, and DS7 for minus zero."""
     assert money.amount(value) == text
 
 

@@ -41,11 +41,29 @@ def test_instant(value: object, unit: str | None, zone: str | None, text: str) -
         (datetime(2026, 3, 2), "name its zone"),
         ("yesterday", "no ISO 8601 instant"),
         ("2026-13-02T10:00:00Z", "month"),
+        ("0000-01-01T00:00:00Z", "year"),
+        ("2026-06-30T23:59:60Z", "second"),
     ],
 )
 def test_instants_are_not_guessed(value: object, sentence: str) -> None:
+    """DS13"""
     with pytest.raises(ValueError, match=sentence):
         times.instant(value)
+
+
+@pytest.mark.parametrize(
+    ("local", "often"),
+    [
+        ("2026-03-29 02:30:00", "never"),
+        ("2026-10-25 02:30:00", "twice"),
+        (datetime(2026, 10, 25, 2, 30, fold=1), "twice"),
+    ],
+)
+def test_hours_that_clocks_show_twice_or_never_are_no_instants(local: object, often: str) -> None:
+    """DS13: which of the two it was, only the provider knows."""
+    with pytest.raises(ValueError, match=f"is shown {often} by the clocks of Europe/Berlin"):
+        times.instant(local, zone="Europe/Berlin")
+    assert times.instant("2026-10-25T02:30:00+01:00", zone="Europe/Berlin").endswith("01:30:00Z")
 
 
 @pytest.mark.parametrize("value", [1.5, None, True])

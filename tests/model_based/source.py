@@ -21,13 +21,15 @@ NUMBER = 5
 
 
 class Doing(StrEnum):
-    """What happens to a record. EDIT makes it where it is not there, and brings it back to life."""
+    """What happens to a record. EDIT makes it where it is not there, and brings it back to life.
+    VANISH takes it from the list without a word."""
 
     EDIT = "edit"
     TOUCH = "touch"
     NUMBER = "number"
     NAMELESS = "nameless"
     DELETE = "delete"
+    VANISH = "vanish"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,13 @@ class Change:
 class Turn:
     """What the source does at one page: refuse, garble it, or answer and then move on.
 
-    refusals: answers 503 before the page. seconds: what its clock moves on after the answer.
+    refusals: answers 503 before the page. expired: it no longer knows the cursor, where there is
+    one. seconds: what its clock moves on after the answer.
     """
 
     refusals: int = 0
     garbled: bool = False
+    expired: bool = False
     changes: tuple[Change, ...] = ()
     seconds: int = 0
 
@@ -63,6 +67,7 @@ class Row:
     name: str | int | None
     stamp: int
     deleted: bool = False
+    listed: bool = True
 
     @property
     def place(self) -> tuple[int, str]:
@@ -82,7 +87,7 @@ class Row:
 class Source:
     """Cursor pages in order of (updated_at, id), `updated_since` inclusive.
 
-    past: for each record what it has been, oldest first; None stands for deleted.
+    past: for each record what it has been, oldest first; None for gone, "" for nameless.
     """
 
     boundary_included = True
@@ -103,12 +108,19 @@ class Source:
             self.fired["refused"] += 1
             self.turns.appendleft(replace(turn, refusals=turn.refusals - 1))
             return httpx2.Response(503)
+        if turn.expired and "cursor" in request.url.params:
+            self.fired["expired"] += 1
+            return httpx2.Response(410)
         if turn.garbled:
             self.fired["garbled"] += 1
             return httpx2.Response(200, content=b'{"data": [')
         answer = self.page(request.url.params)
         self.move(turn.changes, turn.seconds)
         return answer
+
+    def hindrances(self) -> int:
+        """How often it kept a run from going its way."""
+        return sum(self.fired[what] for what in ("refused", "garbled", "expired"))
 
     def page(self, query: httpx2.QueryParams) -> httpx2.Response:
         rows = [row for row in self.rows.values() if self.asked(row, query)]
@@ -123,6 +135,8 @@ class Source:
         )
 
     def asked(self, row: Row, query: httpx2.QueryParams) -> bool:
+        if not row.listed:
+            return False
         if since := query.get("updated_since"):
             bound = datetime.fromisoformat(since).timestamp()
             if row.stamp < bound or (row.stamp == bound and not self.boundary_included):
@@ -140,19 +154,21 @@ class Source:
     def apply(self, change: Change) -> None:
         before = self.rows.get(change.record_id)
         row = before or Row(change.record_id, change.name, 0)
-        if before is None and change.doing is Doing.TOUCH:
+        if before is None and change.doing in {Doing.TOUCH, Doing.VANISH}:
             return
         self.fired["quiet" if change.quiet else str(change.doing)] += 1
         row = replace(row, stamp=self.stamp(change, before))
         match change.doing:
             case Doing.EDIT:
-                row = replace(row, name=change.name, deleted=False)
+                row = replace(row, name=change.name, deleted=False, listed=True)
             case Doing.NUMBER:
-                row = replace(row, name=NUMBER, deleted=False)
+                row = replace(row, name=NUMBER, deleted=False, listed=True)
             case Doing.NAMELESS:
-                row = replace(row, name=None, deleted=False)
+                row = replace(row, name=None, deleted=False, listed=True)
             case Doing.DELETE:
-                row = replace(row, deleted=True)
+                row = replace(row, deleted=True, listed=True)
+            case Doing.VANISH:
+                row = replace(row, listed=False)
         self.rows[row.record_id] = row
         self.remember(row)
 
@@ -166,5 +182,5 @@ class Source:
         return stamp if before is None else max(stamp, before.stamp)
 
     def remember(self, row: Row) -> None:
-        if row.deleted or row.name is not None:
-            self.past[row.record_id].append(None if row.deleted else str(row.name))
+        gone = row.deleted or not row.listed
+        self.past[row.record_id].append(None if gone else str(row.name or ""))

@@ -17,7 +17,7 @@ def provider() -> Provider:
 
 
 @pytest.fixture
-def make_plant(tmp_path: Path, provider: Provider) -> Iterator[Callable[..., Plant]]:
+def make_plant(backend: str, tmp_path: Path, provider: Provider) -> Iterator[Callable[..., Plant]]:
     """A plant on a fresh database, for a connector or the usual one."""
     plants: list[Plant] = []
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 
 from penstock import Bearer, Connector, Cursor, Permissions, Since, Stream
+from penstock.app import open_store
 from penstock.contracts import registry
 from penstock.model.connection import Account, Connection, ConnectionMode, ConnectionState
 from penstock.model.unit import LetterState
@@ -19,13 +20,15 @@ from penstock.pipeline.reading import Installation
 from penstock.pipeline.replay import Replayer
 from penstock.pipeline.unit import UnitWriter
 from penstock.sdk.loader import Loaded
-from penstock.store.roles import StoredLetter
-from penstock.store.sqlite import SqliteStore
+from penstock.store.roles import Store
+from penstock.store.rows import StoredLetter
 from penstock.upstream.auth import Credentials, InTurn
 from penstock.upstream.client import Client
 from penstock.upstream.guard import Egress
+from penstock.vault.redaction import NOTHING_HIDDEN
 from penstock.work.runner import RunReport, StreamRunner
 from penstock.work.sources import SourceMaker
+from tests.database import url_in
 from tests.upstream.clock import FakeClock
 
 URL = "https://api.acme.test"
@@ -137,11 +140,13 @@ class Plant:
         provider: Answer,
         connector: Connector | None = None,
         *,
-        store: SqliteStore | None = None,
+        store: Store | None = None,
     ) -> None:
         self.provider = provider
         self.clock = FakeClock()
-        self.store = store or SqliteStore.open(f"sqlite:///{folder}/penstock.db")
+        self.reads_beside = False
+        self.redact = NOTHING_HIDDEN
+        self.store = store or open_store(url_in(folder))
         self.connection = Connection(
             workspace="default",
             name="acme-main",
@@ -167,6 +172,7 @@ class Plant:
         full: bool = False,
         since: int | None = None,
         observing: bool = False,
+        confirmed: bool = False,
     ) -> RunReport:
         """Run a stream. Checks the laws that hold for every run."""
         client = Client(
@@ -178,10 +184,16 @@ class Plant:
             transport=httpx2.MockTransport(self.provider),
         )
         sources = SourceMaker(
-            self.installation, client.send, self.store.documents.heads, self.clock
+            self.installation,
+            client,
+            self.store.documents.heads,
+            self.clock,
+            self.reads_beside,
         )
-        runner = StreamRunner(self.store, self.installation, sources, self.clock, observing)
-        report = runner.run(stream, Start(full=full, since=since), wait_s=0)
+        runner = StreamRunner(
+            self.store, self.installation, sources, self.clock, observing, self.redact
+        )
+        report = runner.run(stream, Start(full=full, since=since, confirmed=confirmed), wait_s=0)
         self.clock.advance(60)
         self._check_laws(report)
         return report
@@ -224,6 +236,8 @@ class Plant:
 
     def _check_laws(self, report: RunReport) -> None:
         assert report.counters.balanced, report.counters
+        if report.run_no is None:
+            return
         run = self.store.runs.get(report.run_no)
         assert run is not None
         assert run.counters == report.counters

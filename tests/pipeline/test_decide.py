@@ -35,7 +35,9 @@ def candidate(made: Accepted | None = ANN, **changes: Any) -> Candidate:
     """A record of cus_1 that was received at 20; None is a delete."""
     known: dict[str, Any] = {
         "document_id": DOCUMENT,
-        "contract": CUSTOMER,
+        "stream": "customers",
+        "document_type": CUSTOMER.document_type,
+        "contract_version": CUSTOMER.version,
         "key": KEY,
         "source_id": "cus_1",
         "accepted": made,
@@ -43,7 +45,6 @@ def candidate(made: Accepted | None = ANN, **changes: Any) -> Candidate:
         "source_updated_at": None,
         "as_of": 20,
         "raw_mark": None,
-        "raw": None,
         "payload": None,
         "page_index": 0,
     }
@@ -224,7 +225,7 @@ def test_what_may_not_change_is_refused() -> None:
         ANN._replace(content=json.dumps({field: value}).encode(), payload_hash=value.encode())
         for value in ("a", "b")
     )
-    changed = candidate(after, contract=contract)
+    changed = candidate(after, document_type=contract.document_type)
     heads = {DOCUMENT: head(payload_hash=before.payload_hash)}
     decided = verdicts([changed], heads)
     written = effects([changed], decided, heads, {33: before.content})

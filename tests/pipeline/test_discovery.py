@@ -17,10 +17,12 @@ from penstock.errors import (
     SettingsError,
 )
 from penstock.pipeline.discovery import discover, the_one
+from penstock.upstream.auth import Credentials
 from penstock.upstream.client import Client
 from penstock.upstream.guard import Egress
 from tests.pipeline.plant import URL, Plant, Provider, empty
 
+SECRET = "canary-of-a-connection"
 ACME, BETA = Account("a", "Acme"), Account("b", "Beta")
 
 
@@ -34,8 +36,14 @@ def asked(make_plant: Callable[..., Plant], provider: Provider) -> Callable[[Any
             connector.discover(function)
         plant = make_plant(connector)
         transport = httpx2.MockTransport(provider)
-        client = Client(URL, egress=Egress.of([f"{URL}/*"]), clock=plant.clock, transport=transport)
-        return discover(plant.installation, client.send, plant.clock)
+        client = Client(
+            URL,
+            egress=Egress.of([f"{URL}/*"]),
+            clock=plant.clock,
+            credentials=Credentials({"api_key": SECRET}),
+            transport=transport,
+        )
+        return discover(plant.installation, client, plant.clock)
 
     return ask
 
@@ -50,6 +58,16 @@ def test_it_asks_the_provider(asked: Any, provider: Provider) -> None:
 
     assert asked(account) == [ACME]
     assert provider.requests[0].url.path == "/me"
+
+
+@pytest.mark.parametrize("account", [
+    Account("a", f"Acme {SECRET}"),
+    Account("a", "Acme", facts={"tenant": 1, "debug": {"key": [SECRET]}}),
+])  # fmt: skip
+def test_a_secret_among_the_facts_is_refused_and_not_shown(asked: Any, account: Account) -> None:
+    with pytest.raises(ConnectorError, match="leave it out") as refused:
+        asked(lambda _request: account)
+    assert SECRET not in str(refused.value)
 
 
 def test_several_accounts_and_none(asked: Any) -> None:

@@ -35,7 +35,9 @@ def test_a_payload_gets_the_key_of_its_record() -> None:
 
 
 def test_a_whole_number_is_an_id() -> None:
-    assert keys(mapped(dict, {"id": 17})) == ["acme:invoice:17"]
+    """DS14: the same one as its digits, so that a provider may change its mind; case counts."""
+    assert keys(mapped(dict, {"id": 17})) == keys(mapped(dict, {"id": "17"})) == ["acme:invoice:17"]
+    assert keys(mapped(dict, {"id": "a"})) != keys(mapped(dict, {"id": "A"}))
 
 
 @pytest.mark.parametrize("value", [None, True, 1.5, [], ""])

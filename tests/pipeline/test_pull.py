@@ -9,7 +9,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from penstock.errors import StreamBusyError
 from penstock.model import times
 from penstock.model.outcome import Counters
 from penstock.model.run import RunKind, RunState
@@ -111,7 +110,7 @@ def test_the_sources_own_clock_counts_where_it_tells_it(plant: Plant, provider: 
 def test_ties_on_a_page_border_are_neither_lost_nor_doubled(
     plant: Plant, provider: Provider
 ) -> None:
-    """More equal stamps than a page holds, on both sides of a run."""
+    """SA16, `boundary_equality`: more equal stamps than a page holds, on both sides of a run."""
     tie = "2026-03-01T10:00:00Z"
     provider.records = [customer(n, updated_at=tie) for n in range(5)]
     plant.run()
@@ -163,17 +162,22 @@ def test_a_final_answer_fails_the_run_and_keeps_the_checkpoint(
     assert watermark is None
     state = plant.store.streams.get("default", "acme-main", "customers")
     assert state is not None
-    assert (state.state, state.reason) == ("failed", report.message)
+    assert (state.state, state.reason) == ("forbidden", report.message)
 
 
 def test_a_long_pause_parks_the_stream(plant: Plant, provider: Provider) -> None:
+    """SA1"""
     provider.answers = [httpx2.Response(429, headers={"retry-after": "120"})]
     report = plant.run()
-    assert report.reason == "parked"
+    assert (report.state, report.reason) == ("parked", "rate_limited")
     state = plant.store.streams.get("default", "acme-main", "customers")
     assert state is not None
-    assert state.state == "parked"
+    assert state.state == "rate_limited"
     assert state.next_run_at is not None
+    plant.run()
+    state = plant.store.streams.get("default", "acme-main", "customers")
+    assert state is not None
+    assert (state.state, state.reason, state.next_run_at) == ("ok", None, None)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +196,7 @@ def test_a_long_pause_parks_the_stream(plant: Plant, provider: Provider) -> None
 def test_an_unreadable_page_stops_the_run_with_its_bytes_kept(
     plant: Plant, provider: Provider, body: bytes, code: str
 ) -> None:
+    """SA9, SA10: it is an error of the page, never a page without records."""
     provider.records = [customer(n) for n in range(6)]
     provider.answers = [None, httpx2.Response(200, content=body)]
     report = plant.run()
@@ -208,6 +213,7 @@ def test_an_unreadable_page_stops_the_run_with_its_bytes_kept(
 
 
 def test_a_repeated_cursor_stops_the_run(plant: Plant, provider: Provider) -> None:
+    """SA12: A, B, A."""
     circle = [page_of([customer(n)], next_cursor=f"c{n % 2}", has_more=True) for n in range(6)]
     provider.answers = list(circle)
     report = plant.run()
@@ -243,6 +249,7 @@ BAD = {
 def test_a_bad_record_is_set_aside_and_the_page_goes_on(
     plant: Plant, provider: Provider, bad: str
 ) -> None:
+    """DS3, DS8, DS11, DS12, DS14: of one record, whatever is wrong with it."""
     good = '{"id": "cus_1", "display_name": "Good", "updated_at": "2026-03-01T09:00:01Z"}'
     provider.answers = [raw_page(good, bad, good.replace("cus_1", "cus_2"))]
     report = plant.run()
@@ -285,6 +292,7 @@ def test_a_later_good_record_closes_the_letter(plant: Plant, provider: Provider)
 
 
 def test_the_run_stops_before_it_drains_the_source(plant: Plant, provider: Provider) -> None:
+    """DS3: a field has changed its type in every record."""
     provider.limit = 40
     provider.records = [customer(n, display_name=5) for n in range(200)]
     report = plant.run()
@@ -346,9 +354,11 @@ def test_a_living_owner_is_waited_for_and_named(plant: Plant, provider: Provider
     me = Owner.of_this_process()
     lease = Lease("default", "acme-main", "customers", str(me), 0, now.replace(year=2027))
     plant.store.streams.claim(lease, now=times.microseconds(now))
-    with pytest.raises(StreamBusyError, match=f"process {me.pid} on {me.host}"):
-        plant.run()
+    report = plant.run()
+    assert (report.state, report.reason, report.run_no) == ("failed", "stream_busy", None)
+    assert f"process {me.pid} on {me.host}" in (report.message or "")
     assert provider.requests == []
+    assert plant.store.runs.list("default") == []
 
 
 def test_a_dead_owner_is_taken_over_at_once(plant: Plant, provider: Provider) -> None:
@@ -364,6 +374,7 @@ def test_a_dead_owner_is_taken_over_at_once(plant: Plant, provider: Provider) ->
 def test_a_worker_that_lost_its_lease_writes_nothing(
     plant: Plant, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """SA30: cut off for so long that another took over."""
     provider.records = [customer(n) for n in range(4)]
     commit = plant.store.documents.commit
     units: list[Any] = []

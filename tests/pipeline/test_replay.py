@@ -20,9 +20,10 @@ from penstock.model.unit import LetterState
 from penstock.pipeline.replay import Replayer
 from penstock.pipeline.unit import UnitWriter
 from penstock.sdk.connector import Connector
-from penstock.store.roles import StoredLetter
+from penstock.store.rows import StoredLetter
 from penstock.work import replaying
 from tests.connectors.serving import served
+from tests.database import KEY, url_in
 from tests.pipeline.plant import (
     Plant,
     Provider,
@@ -289,11 +290,11 @@ def customer(record):
 """
 
 
-def test_a_mended_file_is_what_the_application_replays_with(tmp_path: Path) -> None:
+def test_a_mended_file_is_what_the_application_replays_with(backend: str, tmp_path: Path) -> None:
     file = tmp_path / "acme.py"
     file.write_text(FILE)
     page = json.dumps({"data": [customer(1), customer(2, name=5)]}).encode()
-    with App.open(Settings(database=f"sqlite:///{tmp_path}/penstock.db")) as app:
+    with App.open(Settings(database=url_in(tmp_path), master_key=KEY)) as app:
         with served(lambda asked: (200, page)) as url:
             app.connect(str(file), "acme-main", {"base_url": url}, {})
             app.run("acme-main")

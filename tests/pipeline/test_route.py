@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from penstock import ingest, sync
+from penstock import Emit, ingest, sync
 from penstock.contracts import registry
 from penstock.contracts.accepted import Accepted
 from penstock.errors import (
@@ -295,6 +295,33 @@ def test_filtered_records_are_counted_and_do_not_appear(make_plant: MakePlant) -
     assert script.answers[0].count == 1
 
 
+def test_an_answer_tells_the_place_of_its_record_in_the_call(make_plant: MakePlant) -> None:
+    def mapping(record: dict[str, Any]) -> Any:
+        made = to_customer(record)
+        if record["id"] == "cus_2":
+            other = made | {"customer_id": "cus_2b"}
+            return [Emit("customer", made), Emit("customer", other, id="cus_2b")]
+        return None if record["id"] == "cus_1" else made
+
+    records = [customer(1), customer(2), customer(3, display_name=5), customer(4)]
+
+    def step(request: RouteRequest) -> Any:
+        batch(payload(8), payload(9))(request)
+        return ingest.records("customers", records)
+
+    script = Script(step)
+    connector = routed(script)
+    connector.mapping("customers", id="id", document="customer")(mapping)
+    assert make_plant(connector).run().counters.created == 5
+    (answer,) = script.answers
+    assert [(r.provenance.source_id, r.provenance.index) for r in answer.results] == [
+        ("cus_2", 1),
+        ("cus_2b", 1),
+        ("cus_4", 3),
+    ]
+    assert [failed.index for failed in answer.failed_records] == [2]
+
+
 def test_a_gone_record_needs_only_its_id(make_plant: MakePlant) -> None:
     script = Script(
         lambda request: ingest.record("customers", customer(1)),
@@ -506,6 +533,21 @@ def test_an_unreadable_page_of_a_route_is_kept(make_plant: MakePlant, provider: 
     assert (letter.raw, letter.document_type) == (b"<html>", "")
 
 
+def test_a_file_that_is_refused_is_not_taken_for_the_answer_before_it(
+    make_plant: MakePlant, provider: Any
+) -> None:
+    def route(request: RouteRequest) -> Any:
+        request.http.get("/customers").json()
+        return list(request.http.stream("/export.xml").xml("Customer"))
+
+    provider.answers = [None, httpx2.Response(200, content=b"<half")]
+    plant = make_plant(routed(route))
+    report = plant.run()
+    assert report.reason == "invalid_page"
+    assert "export.xml" in str(report.message)
+    assert plant.letters() == []
+
+
 def test_a_request_knows_connection_and_run(make_plant: MakePlant) -> None:
     script = Script(lambda request: None, lambda request: None)
     plant = make_plant(routed(script))
@@ -589,6 +631,8 @@ def raising(one: dict[str, Any]) -> str:
 def test_a_record_without_a_usable_key_is_set_aside(
     make_plant: MakePlant, key: Any, reason: str, said: str
 ) -> None:
+    """DS14"""
+
     def keys(one: dict[str, Any], index: int) -> Any:
         if index:
             return "acme:customer:good"

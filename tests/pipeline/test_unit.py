@@ -44,7 +44,8 @@ def test_every_record_is_counted_once(
     stage.repeated = [bytes([n]) * 16 for n in range(repeated)]
     stage.filtered = filtered
     for number, reason in enumerate(aside):
-        stage.set_aside(Subject("customer", raw=b"%d" % number), rejected(reason, "bad"))
+        about = Subject("customers", "customer", raw=b"%d" % number)
+        stage.set_aside(about, rejected(reason, "bad"))
     stage.fetched = len(outcomes) + repeated + len(aside) + filtered
     written = Effects((), (), {n: BAD for n in refused if n < len(outcomes)})
     decided = [Verdict(outcome, 1) for outcome in outcomes]
@@ -62,7 +63,7 @@ def test_every_record_is_counted_once(
 
 def test_a_letter_that_is_written_again_stays_open() -> None:
     stage = empty_stage()
-    again = stage.set_aside(Subject("customer", raw=b"{}"), BAD)
+    again = stage.set_aside(Subject("customers", "customer", raw=b"{}"), BAD)
     other = ClosedLetter(b"o" * 16, LetterState.REPLAYED)
     closed = (ClosedLetter(again.letter_id, LetterState.REPLAYED), other)
     frame = Frame("default", "acme-main", "customers", 1, 0, closed=closed)

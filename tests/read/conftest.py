@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import pytest
 
+from penstock.app import open_store
 from penstock.contracts.registry import contract
 from penstock.model.identity import document_id, letter_id
 from penstock.model.outcome import Counters
 from penstock.model.run import NewRun, RunKind
 from penstock.model.unit import ArchivedPage, DocumentState, NewLetter, NewVersion, UnitOfWork
 from penstock.read.service import ReadService
-from penstock.store.sqlite import SqliteStore
+from penstock.store.roles import Store
+from tests.database import url_in
 
 NOON = 1_772_445_600_000_000
 """2026-03-02T10:00:00Z in microseconds."""
@@ -32,7 +34,7 @@ PAGE = ArchivedPage(
 class Keeper:
     """Writes documents and letters of one connection into the store."""
 
-    store: SqliteStore
+    store: Store
     workspace: str = "default"
     connection: str = "acme"
     stream: str = "customers"
@@ -89,6 +91,7 @@ class Keeper:
         """Set a record aside; the letter's id."""
         identity = letter_id(self.workspace, self.connection, self.stream, subject)
         values = {
+            "stream": self.stream,
             "document_id": None,
             "document_type": "customer",
             "idempotency_key": "acme:customer:cus_9",
@@ -122,8 +125,8 @@ class Keeper:
 
 
 @pytest.fixture
-def store(tmp_path):
-    with SqliteStore.open(f"sqlite:///{tmp_path}/penstock.db") as opened:
+def store(backend, tmp_path):
+    with open_store(url_in(tmp_path)) as opened:
         yield opened
 
 

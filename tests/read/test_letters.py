@@ -26,6 +26,16 @@ def test_a_letter_shows_the_record_as_received_and_every_reason(read, keeper):
     assert shown["payload"]["balance"] == Decimal("0.1234567890123456789")
     assert shown["first_seen_at"] == "2026-03-02T10:00:00.5Z"
     assert (shown["state"], shown["attempts"], shown["closed_at"]) == ("open", 1, None)
+    assert (shown["gone"], shown["parent_id"]) == (False, None)
+
+
+def test_a_delete_below_a_parent_says_so(read, keeper):
+    kept = b'{"at":"2026-03-01T00:00:00","source_version":"9"}'
+    parent = keeper.customer("cus_1", "Ann")
+    identity = keeper.letter(b"one", payload=kept, gone=True, parent_id=parent)
+    shown = read.letter(as_text(identity)).as_json()
+    assert shown["payload"] == {"at": "2026-03-01T00:00:00", "source_version": "9"}
+    assert (shown["gone"], shown["parent_id"]) == (True, as_text(parent))
 
 
 def test_raw_bytes_that_are_no_text_are_shown_in_base64(read, keeper):

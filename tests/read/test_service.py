@@ -10,6 +10,7 @@ from penstock.errors import UsageError
 from penstock.model.connection import Account, Connection, ConnectionMode, ConnectionState
 from penstock.model.outcome import Counters
 from penstock.model.run import NewRun, RunKind, RunState
+from penstock.model.standing import Condition, Standing
 from penstock.model.unit import Checkpoint
 
 from .conftest import NOON, Keeper
@@ -121,9 +122,8 @@ def test_a_healthy_house_has_nothing_to_say(read, keeper):
 def test_health_names_what_wants_attention(read, store, keeper):
     store.connections.save(replace(ACME, state=ConnectionState.PAUSED), {}, now=NOON)
     store.streams.set_checkpoint("default", "acme", "customers", Checkpoint(), now=NOON)
-    store.streams.set_state(
-        "default", "acme", "customers", state="failed", reason="upstream_error", now=NOON
-    )
+    failed = Standing(Condition.FAILED, "upstream_error")
+    store.streams.set_standing("default", "acme", "customers", failed, now=NOON)
     keeper.letter(b"one")
     stream, connection, letters = read.health().findings
     assert stream == ("stream acme customers is failed since 2026-03-02T10:00:00Z: upstream_error")

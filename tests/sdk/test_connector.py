@@ -43,6 +43,12 @@ def test_stream_keys_and_modes() -> None:
         Stream("invoices", "stream")  # type: ignore[arg-type]
 
 
+def test_a_policy_for_drift_is_a_known_one() -> None:
+    assert Stream("invoices", "poll").drift == "warn"
+    with pytest.raises(ConnectorError, match="drift 'stop' must be one of allow, warn, pause"):
+        Stream("invoices", "poll", drift="stop")  # type: ignore[arg-type]
+
+
 def test_an_unknown_stream_names_the_known_ones() -> None:
     with pytest.raises(UnknownStreamError, match="it has: customers"):
         connector(streams=[Stream("customers", "poll")]).stream("invoices")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import py_compile
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from penstock import connectors
 from penstock.errors import ConnectorError
 from penstock.sdk import loader
 
@@ -18,7 +23,7 @@ acme = Connector(key="acme", name="Acme", provider="acme", version="0.1.0",
                           Stream("events", mode="webhook")])
 """
 ROUTE = """
-from penstock_connector_{package}.connector import acme
+from ..connector import acme
 
 
 @acme.{kind}("{stream}")
@@ -32,9 +37,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in; what is imported from it is forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     for name in set(sys.modules):
-        if name.startswith(("penstock_connector_", "acme_")):
+        if name.startswith(("penstock_connector_", "acme_", "penstock.connectors.acme_")):
             monkeypatch.delitem(sys.modules, name)
     return tmp_path
 
@@ -53,7 +57,7 @@ def package(folder: Path, name: str) -> Path:
         ("backfill", "backfill", "history"),
         ("webhook", "webhooks", "events"),
     ):
-        text = ROUTE.format(package=name, kind=kind, stream=stream)
+        text = ROUTE.format(kind=kind, stream=stream)
         write(folder / name / place / f"{stream}.py", text)
     return folder / name
 
@@ -175,10 +179,109 @@ def test_the_digest_is_that_of_the_code(folder: Path) -> None:
     assert loader.load("acme.py").code == first
 
 
-def test_the_digest_covers_every_file_of_a_package(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+# ── a package by each of its names ──
+
+
+@pytest.fixture
+def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package beside the working folder, on the path, on the shelf and with entry points."""
     home = package(folder, "acme_pack")
-    first = loader.load(str(home)).code
-    write(home / "mapping.py", "LIMIT = 5\n")
-    assert loader.load(str(home)).code != first
+    write(home / "__init__.py", '"""Acme."""\n')
+    info = folder / "acme_pack-0.1.0.dist-info"
+    write(info / "METADATA", "Metadata-Version: 2.1\nName: acme_pack\nVersion: 0.1.0\n")
+    entries = ("acme_entry = acme_pack", "acme_exact = acme_pack.connector:acme")
+    write(info / "entry_points.txt", "\n".join(["[penstock.connectors]", *entries]))
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(connectors, "__path__", [*connectors.__path__, str(folder)])
+    (folder / "work").mkdir()
+    monkeypatch.chdir(folder / "work")
+    return home
+
+
+NAMES = ["../acme_pack", "acme_pack", "acme_pack.connector:acme", "acme_entry", "acme_exact"]
+
+
+@pytest.mark.parametrize("target", NAMES)
+def test_a_package_has_its_routes_by_every_name(installed: Path, target: str) -> None:
+    connector = loader.load(target).connector
+    routes = (connector.sync_routes, connector.backfill_routes, connector.webhook_routes)
+    assert [set(found) for found in routes] == [{"customers"}, {"history"}, {"events"}]
+
+
+@pytest.mark.parametrize("target", NAMES)
+def test_the_digest_covers_every_file_of_a_package(installed: Path, target: str) -> None:
+    loaded = loader.load(target)
+    names = {str(file.relative_to(installed)) for file in loaded.files}
+    routes = {"sync/customers.py", "backfill/history.py", "webhooks/events.py"}
+    assert names == {"__init__.py", "connector.py"} | routes
+    for file in loaded.files:
+        text = file.read_text()
+        file.write_text(text + "# edited\n")
+        assert loader.load(target).code != loaded.code, file
+        file.write_text(text)
+    assert loader.load(target).code == loaded.code
+    write(installed / "mapping.py", "LIMIT = 5\n")
+    assert loader.load(target).code != loaded.code
+
+
+def test_a_package_may_show_its_connector(installed: Path) -> None:
+    write(installed / "__init__.py", "from .connector import acme as shown\n")
+    loaded = loader.load("acme_pack:shown")
+    assert set(loaded.connector.sync_routes) == {"customers"}
+    assert len(loaded.files) == 5
+
+
+def test_a_package_may_be_its_init_alone(installed: Path) -> None:
+    (installed / "connector.py").rename(installed / "__init__.py")
+    loaded = loader.load("acme_entry")
+    assert loaded.connector.key == "acme"
+    assert installed / "sync" / "customers.py" in loaded.files
+
+
+# ── the source as it stands ──
+
+
+def edit_unnoticed(file: Path, old: str, new: str) -> None:
+    """Compile the file, as other tools do, and then edit it within the second, at the same size."""
+    py_compile.compile(str(file))
+    before = file.stat()
+    file.write_text(file.read_text().replace(old, new))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert new not in str(by_python(file)), "the .pyc is not stale"
+
+
+def by_python(file: Path) -> dict[str, Any]:
+    """What a module holds when Python imports it."""
+    names: dict[str, Any] = {}
+    exec(SourceFileLoader("acme_by_python", str(file)).get_code("acme_by_python") or "", names)
+    return {name: value for name, value in names.items() if name == "VERSION"}
+
+
+def test_a_file_is_loaded_as_it_is_written(folder: Path) -> None:
+    text = "VERSION = '0.1.0'\n" + MODULE.replace('"0.1.0"', "VERSION")
+    file = write(folder / "acme.py", text)
+    assert loader.load("acme.py").connector.version == "0.1.0"
+    assert not (folder / "__pycache__").exists()
+    edit_unnoticed(file, "0.1.0", "0.2.0")
+    assert loader.load("acme.py").connector.version == "0.2.0"
+
+
+@pytest.mark.parametrize("holder", ["parts.py", "parts/__init__.py", "__init__.py"])
+def test_a_package_is_loaded_as_it_is_written(folder: Path, holder: str) -> None:
+    home = package(folder, "acme_pack")
+    where = "." if holder == "__init__.py" else ".parts"
+    text = MODULE.replace('"0.1.0"', "VERSION")
+    write(home / "connector.py", f"from {where} import VERSION\n{text}")
+    file = write(home / holder, "VERSION = '0.1.0'\n")
+    assert loader.load("acme_pack").connector.version == "0.1.0"
+    assert not list(home.rglob("__pycache__"))
+    edit_unnoticed(file, "0.1.0", "0.2.0")
+    assert loader.load("acme_pack").connector.version == "0.2.0"
+
+
+def test_two_packages_of_one_name_are_two(folder: Path) -> None:
+    for place in ("old", "new"):
+        home = package(folder / place, "acme_pack")
+        write(home / "connector.py", MODULE.replace("Acme", f"Acme {place}"))
+    assert loader.load("old/acme_pack").connector.name == "Acme old"
+    assert loader.load("new/acme_pack").connector.name == "Acme new"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,12 +12,15 @@ from penstock import ingest, sync
 from penstock.errors import OutsideRouteError, UsageError
 from penstock.sdk.host import entered
 from penstock.sdk.results import CanonicalBatchIngestResult, IngestStatus
-from penstock.sdk.sync import CURSOR_BYTES
+from penstock.sdk.sync import CURSOR_BYTES, LONGEST_PAUSE
 from penstock.upstream.request import Request, Response
 
 
 class QuietHost:
-    """A door behind which nothing happens."""
+    """A door behind which nothing happens. woken: (stream, full)."""
+
+    def __init__(self) -> None:
+        self.woken: list[tuple[str, bool]] = []
 
     def send(self, request: Request) -> Response:
         raise AssertionError("nothing is sent")
@@ -32,6 +35,9 @@ class QuietHost:
         self, stream: str, records: Any, *, gone: bool, as_of: int | None
     ) -> tuple[str, Sequence[Any]]:
         return "customer", []
+
+    def wake(self, stream: str, *, full: bool) -> None:
+        self.woken.append((stream, full))
 
     def log(self, message: str) -> None:
         raise AssertionError("nothing is said")
@@ -124,3 +130,30 @@ def test_a_door_is_closed_when_its_route_raises() -> None:
             sync.page()
 
     Context().run(outside)
+
+
+def test_a_page_may_be_held() -> None:
+    assert not sync.page().hold
+    assert sync.page(cursor="a", has_more=True, hold=True).hold
+
+
+@pytest.mark.parametrize("again_in", [90, 90.0, timedelta(seconds=90)])
+def test_waiting_with_a_cursor_goes_on_with_it(again_in: Any) -> None:
+    page = sync.page(cursor={"job": 7}, again_in=again_in)
+    assert (page.again_in, page.has_more) == (timedelta(seconds=90), True)
+    assert not sync.page(again_in=again_in).has_more
+
+
+@pytest.mark.parametrize("again_in", [0, -1, "soon", 1e30, LONGEST_PAUSE + timedelta(seconds=1)])
+def test_a_pause_that_is_none(again_in: Any) -> None:
+    with pytest.raises(UsageError, match="again_in"):
+        sync.page(cursor="a", again_in=again_in)
+    assert sync.page(cursor="a", again_in=LONGEST_PAUSE).again_in == LONGEST_PAUSE
+
+
+def test_waking_goes_through_the_door() -> None:
+    host = QuietHost()
+    with entered(host):
+        sync.wake("invoices")
+        sync.wake("payments", full=True)
+    assert host.woken == [("invoices", False), ("payments", True)]

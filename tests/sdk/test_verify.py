@@ -46,7 +46,16 @@ FAULTS = {
     "bare_secret.py": ("'api_key', which is not marked as a secret", '"x-secret": True'),
     "secret_not_in_settings.py": ("'token', which is not in the settings", 'add "token"'),
     "unknown_setting.py": ("{settings.tenant} is not in the settings", 'add "tenant"'),
-    "bad_schedule.py": ("'0 25 * * *' of customers is no cron expression", "write five fields"),
+    "bad_schedule.py": ("of customers: '0 25 * * *' is no cron schedule", "write five fields"),
+    "bad_full.py": ("full of customers: '0 3 * * 9' is no cron schedule", '"0 3 * * sun"'),
+    "absence_not_permitted.py": (
+        "do not allow to delete customer",
+        'add "customer": ["delete"] to Permissions',
+    ),
+    "format_without_year.py": ("does not name a day in full", "year, month and day"),
+    "token_host_not_permitted.py": ("login.acme.test", "add the host to auth_hosts="),
+    "client_id_not_in_settings.py": ("'client_id', which is not in the settings", "client_id"),
+    "credentials_without_a_place.py": ("there is no base_url", "auth_hosts="),
     "wrong_wildcard.py": ("*.test", "mend the pattern"),
     "backfill_without_route.py": (
         "backfill stream history has no backfill route",
@@ -149,6 +158,29 @@ def test_a_loopback_permission_is_a_warning(tmp_path: Path) -> None:
     assert "reach this machine" in finding.message
 
 
+def test_an_offset_can_skip_rows(tmp_path: Path) -> None:
+    """SA14. A warning: nothing keeps the connector from working."""
+    old, new = 'id="id",', 'id="id", pages=__import__("penstock").Offset(),'
+    (finding,) = verify.check(manifest_with(tmp_path, old, new))
+    assert finding.severity == "warning"
+    assert "rows can be skipped" in finding.message
+    assert "in the order of something that never changes" in finding.cure
+
+
+def test_an_offset_that_is_read_anew_now_and_then_skips_none_for_good(tmp_path: Path) -> None:
+    target = manifest_with(tmp_path, 'id="id",', 'id="id", pages=__import__("penstock").Offset(),')
+    file = Path(target)
+    file.write_text(file.read_text().replace(STREAM, f'{STREAM[:-1]}, full="0 3 * * sun")'))
+    assert verify.check(target) == []
+
+
+def test_a_private_network_may_be_opened_where_the_connector_is_used(tmp_path: Path) -> None:
+    target = manifest_with(tmp_path, "https://api.acme.test/*", "https://10.1.2.3/*")
+    path = Path(target)
+    path.write_text(path.read_text().replace("https://api.acme.test", "https://10.1.2.3"))
+    assert verify.check(target) == []
+
+
 def test_settings_that_are_no_schema(tmp_path: Path) -> None:
     (finding,) = verify.check(manifest_with(tmp_path, '"type": "object"', '"type": "thing"'))
     assert "no valid JSON Schema" in finding.message
@@ -163,3 +195,26 @@ def test_a_target_that_is_not_there() -> None:
     (finding,) = verify.check("./nowhere.py")
     assert (finding.file, finding.line) == ("./nowhere.py", 1)
     assert "no file nowhere.py" in finding.message
+
+
+SINCE = 'since=__import__("penstock").Since(param="since", field="at"'
+
+
+def test_no_time_to_settle_is_a_warning(tmp_path: Path) -> None:
+    """SA20: changes that are committed late would be lost."""
+    settle = '__import__("datetime").timedelta(0)'
+    target = manifest_with(tmp_path, 'id="id",', f'id="id", {SINCE}, settle={settle}),')
+    (finding,) = verify.check(target)
+    assert finding.severity == "warning"
+    assert "no time to settle" in finding.message
+
+
+@pytest.mark.parametrize(("full", "warnings"), [("", 1), (', full="0 3 * * sun"', 0)])
+def test_absence_is_proven_by_full_runs(tmp_path: Path, full: str, warnings: int) -> None:
+    target = manifest_with(tmp_path, 'id="id",', f'id="id", deletes="absent", {SINCE}),')
+    file = Path(target)
+    text = file.read_text().replace('["write"]', '["write", "delete"]')
+    file.write_text(text.replace(STREAM, STREAM.replace(")", full + ")")))
+    found = verify.check(target)
+    assert [finding.severity for finding in found] == ["warning"] * warnings
+    assert all("needs complete enumerations" in finding.message for finding in found)

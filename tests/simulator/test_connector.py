@@ -25,6 +25,7 @@ from penstock.simulator import Company, Moved, serve
 from penstock.simulator.faults import FAULTS, Fault
 from penstock.upstream import wire
 from penstock.upstream.wire import BadRecordError
+from tests.database import url_in
 
 NOW = datetime(2025, 7, 1, tzinfo=UTC)
 STREAMS = {found.document: stream for stream, found in simulated.mappings.items()}
@@ -44,7 +45,7 @@ def read(document: str, row: bytes) -> tuple[str, str]:
         return "rejected", made.reason
     if not made:
         return "filtered", ""
-    desk = Desk.for_type("default", "sim", registry.contract(document))
+    desk = Desk.for_type("default", "sim", STREAMS[document], registry.contract(document))
     examined = desk.examine(made[0], Origin(0, NOW.date()))
     if isinstance(examined, Rejection):
         return "rejected", examined.reason
@@ -90,9 +91,9 @@ def test_the_manifest_is_sound_but_for_its_loopback_address():
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
+def app(backend: str, tmp_path: Path) -> Iterator[App]:
     settings = Settings(
-        database=f"sqlite:///{tmp_path / 'penstock.db'}",
+        database=url_in(tmp_path),
         master_key=b64encode(secrets.token_bytes(32)).decode(),
     )
     with App.open(settings) as app:

@@ -29,11 +29,21 @@ def url(path):
 
 
 def tables(path):
+    """Every table by its columns and keys (a column that came later is written differently in its
+    SQL), every index by its SQL."""
     connection = driver.connect(path)
-    found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 2")
-    rows = found.fetchall()
+    found = connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name")
+    rows = [row if row[0] == "index" else described(connection, row[1]) for row in found.fetchall()]
     connection.close()
     return rows
+
+
+def described(connection, table: str):
+    def pragma(name: str):
+        return connection.execute(f"PRAGMA {name}({table})").fetchall()
+
+    columns = [(*row[:4], row[4] and row[4].strip("'"), *row[5:]) for row in pragma("table_xinfo")]
+    return table, columns, pragma("foreign_key_list"), pragma("table_list")
 
 
 def stamp(path, revision: str) -> None:
@@ -128,6 +138,6 @@ def test_two_processes_make_one_database(url):
 
 def test_a_database_made_between_looking_and_making_is_taken(url, monkeypatch):
     SqliteStore.open(url).close()
-    monkeypatch.setattr(schema, "_look", lambda _engines, _file: schema.SchemaState(None))
+    monkeypatch.setattr(schema, "_look", lambda _engines: schema.SchemaState(None))
     with SqliteStore.open(url) as store:
         assert store.facts().schema_current

@@ -1,27 +1,5 @@
-"""A clock that stands still until it is told, or asked to sleep."""
+"""The clock of these tests: it stands still until it is told to move, or asked to sleep."""
 
-from __future__ import annotations
+from penstock.testing.clock import ManualClock as FakeClock
 
-from datetime import UTC, datetime, timedelta
-
-
-class FakeClock:
-    """Sleeping moves it forward at once; `slept` remembers every pause in seconds."""
-
-    def __init__(self, now: datetime = datetime(2026, 3, 2, 10, tzinfo=UTC)) -> None:
-        self._start = now
-        self._passed_s = 0.0
-        self.slept: list[float] = []
-
-    def now(self) -> datetime:
-        return self._start + timedelta(seconds=self._passed_s)
-
-    def monotonic(self) -> float:
-        return self._passed_s
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.advance(seconds)
-
-    def advance(self, seconds: float) -> None:
-        self._passed_s += seconds
+__all__ = ["FakeClock"]

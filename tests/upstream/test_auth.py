@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 import base64
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from penstock.errors import ConnectorError, SecretError
-from penstock.upstream.auth import NO_AUTH, ApiKey, Basic, Bearer, Credentials, InTurn
-from penstock.upstream.request import Request
+from penstock.upstream.auth import NO_AUTH, ApiKey, Basic, Bearer, Credentials, InTurn, TokenRequest
+from penstock.upstream.headers import Headers
+from penstock.upstream.request import Request, Response
+
+from .clock import FakeClock
 
 ASKED = Request("GET", "https://api.acme.test/invoices")
 OURS = Credentials({"api_key": "s3cret/+key", "password": "pässword"}, {"user": "ann"})
@@ -29,6 +36,14 @@ class TestSchemes:
     def test_api_key_in_the_query(self):
         assert signed(ApiKey(query="key")).params == (("key", "s3cret/+key"),)
 
+    def test_api_key_in_the_body(self):
+        asked = replace(ASKED, json={"auth": {"user": "ann"}, "q": 1})
+        made = next(ApiKey(json="auth.key").flow(asked, OURS))
+        assert made.json == {"auth": {"user": "ann", "key": "s3cret/+key"}, "q": 1}
+        assert signed(ApiKey(json="key")).json == {"key": "s3cret/+key"}
+        with pytest.raises(ConnectorError, match="finds no place"):
+            next(ApiKey(json="key").flow(replace(ASKED, json=[1]), OURS))
+
     def test_basic_from_a_setting_and_a_secret(self):
         name, _, value = signed(Basic("user", "password")).headers[0][1].partition(" ")
         assert (name, base64.b64decode(value).decode()) == ("Basic", "ann:pässword")
@@ -46,6 +61,43 @@ class TestSchemes:
         assert both.headers == (("Authorization", "Bearer s3cret/+key"),)
         assert signed(InTurn((Bearer(),))) == signed(Bearer())
         assert signed(InTurn(())) == ASKED
+
+    def test_the_last_scheme_answers_a_response_first(self):
+        """Each sees the responses to what it has signed, and whatever it repeats is signed anew."""
+        told = []
+
+        class Twice:
+            def __init__(self, name):
+                self.name = name
+
+            def flow(self, request, credentials):
+                for time in (1, 2):
+                    answer = yield request.with_headers((self.name, "x"))
+                    told.append((self.name, time, answer))
+
+        flow = InTurn((Twice("outer"), Twice("inner"))).flow(ASKED, OURS)
+        made = [next(flow), *(flow.send(number) for number in (1, 2, 3))]
+        with pytest.raises(StopIteration):
+            flow.send(4)
+        assert {request.headers for request in made} == {(("outer", "x"), ("inner", "x"))}
+        assert told == [
+            *(("inner", 1, 1), ("inner", 2, 2), ("outer", 1, 2)),
+            *(("inner", 1, 3), ("inner", 2, 4), ("outer", 2, 4)),
+        ]
+
+    def test_a_token_request_passes_the_other_schemes_unsigned(self):
+        ask = TokenRequest("https://login.acme.test/token", (("grant_type", "x"),))
+
+        class Asks:
+            def flow(self, request, credentials):
+                answer = yield ask
+                yield request.with_headers(("X-Token", answer))
+
+        flow = InTurn((Bearer(), Asks(), ApiKey(query="key"))).flow(ASKED, OURS)
+        assert next(flow) is ask
+        made = flow.send("t0ken")
+        assert made.param("key") == "s3cret/+key"
+        assert dict(made.headers) == {"Authorization": "Bearer s3cret/+key", "X-Token": "t0ken"}
 
     def test_a_copy_is_signed(self):
         for scheme in (Bearer(), ApiKey(), ApiKey(query="key"), Basic("user")):
@@ -75,6 +127,8 @@ class TestFaults:
     def test_one_place_for_an_api_key(self):
         with pytest.raises(ConnectorError):
             ApiKey(header="a", query="b")
+        with pytest.raises(ConnectorError):
+            ApiKey(json="a", query="b")
 
 
 class TestHiding:
@@ -94,3 +148,18 @@ class TestHiding:
 
     def test_short_values_do_not_garble_everything(self):
         assert Credentials({"pin": "1"}).redact("page 11") == "page 11"
+
+
+def test_the_scheme_of_the_guide_does_what_it_says():
+    guide = (Path(__file__).parents[2] / "docs" / "authors.md").read_text()
+    (block,) = re.findall(r"```python\n([^`]*class Ticket[^`]*)```", guide)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    flow = names["Ticket"]().flow(ASKED, OURS)
+    desk = next(flow)
+    assert (desk.method, desk.url) == ("POST", "https://api.acme.test/tickets")
+    assert dict(desk.headers) == {"X-Key": "s3cret/+key"}
+    answer = Response(ASKED, 200, Headers(), b'{"ticket":"t-1"}', desk.url, FakeClock().now())
+    assert dict(flow.send(answer).headers) == {"X-Ticket": "t-1"}
+    with pytest.raises(StopIteration):
+        flow.send(answer)

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from penstock.errors import ConnectorError, PageRefusedError
+from penstock.upstream.counted import Offset, PageNumber
 from penstock.upstream.headers import Headers
-from penstock.upstream.paging import Cursor, PageNumber, PageView, SinglePage
+from penstock.upstream.paging import Cursor, PageView, SinglePage
 from penstock.upstream.request import Request, Response
+from penstock.upstream.wire import BadRecordError
 
 ASKED = Request("GET", "https://api.acme.test/invoices", params=(("limit", "2"),))
 
@@ -19,7 +21,14 @@ ASKED = Request("GET", "https://api.acme.test/invoices", params=(("limit", "2"),
 def seen(document: Any, records: list[Any], **headers: str) -> PageView:
     pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
     answer = Response(ASKED, 200, Headers(pairs), b"", ASKED.url, datetime(2026, 3, 2, tzinfo=UTC))
-    return PageView(answer, document, len(records), lambda: records[-1])
+    raw = [json.dumps(record).encode() for record in records]
+    return PageView(answer, document, len(records), lambda: records[-1], raw)
+
+
+def stored(request: Request | None) -> Request:
+    """The request as the next run finds it in the checkpoint."""
+    assert request is not None
+    return Request.from_json(json.loads(json.dumps(request.as_json())))
 
 
 def test_single_page_ends_at_once():
@@ -82,6 +91,20 @@ def test_cursor_sent_in_the_body_keeps_its_type():
     assert asked.json == {"query": "q", "page": {"size": 2}}
 
 
+class TestCursorSentInAHeader:
+    pager = Cursor("next", request_header="X-Cursor")
+
+    def test_it_replaces_the_one_before(self):
+        second = stored(self.pager.next(ASKED, seen({"next": "c2"}, [1])))
+        third = stored(self.pager.next(second, seen({"next": 3}, [1])))
+        assert (second.headers, third.headers) == ((("X-Cursor", "c2"),), (("X-Cursor", "3"),))
+
+    @pytest.mark.parametrize("odd", ["a\r\nX-Evil: 1", "schlüssel"])
+    def test_a_mark_that_no_header_can_carry_is_refused(self, odd):
+        with pytest.raises(PageRefusedError, match="no header field can carry"):
+            self.pager.next(ASKED, seen({"next": odd}, [1]))
+
+
 class TestCursorFromTheLastRecord:
     pager = Cursor(param="starting_after")
 
@@ -104,6 +127,14 @@ class TestCursorFromTheLastRecord:
         with pytest.raises(PageRefusedError, match="the last record has no 'id'"):
             self.pager.next(ASKED, seen({"has_more": True}, [{"key": 1}]))
 
+    def test_a_record_that_cannot_be_read_is_refused(self):
+        def torn() -> Any:
+            raise BadRecordError("a text holds half of a surrogate pair")
+
+        page = seen({"has_more": True}, [{"id": "a"}])
+        with pytest.raises(PageRefusedError, match="half of a surrogate pair"):
+            self.pager.next(ASKED, PageView(page.response, page.document, 1, torn))
+
 
 class TestKeptCursor:
     def test_the_last_mark_starts_the_next_run(self):
@@ -123,6 +154,8 @@ class TestKeptCursor:
         {"param": "a", "json": "b"},
         {"path": "a", "header": "b", "param": "c"},
         {"param": "a", "record": "id"},
+        {"param": "a", "request_header": "b"},
+        {"request_header": "Authorization"},
     ],
 )
 def test_cursor_declarations_that_cannot_work(slip):
@@ -142,8 +175,14 @@ class TestPageNumber:
             (PageNumber(), 1, {}, "2"),
             (PageNumber(), 0, {}, None),
             (PageNumber(size_param="limit"), 2, {}, "2"),
-            (PageNumber(size_param="limit"), 1, {}, None),
-            (PageNumber(size_param="limit", size=5), 4, {}, None),
+            (PageNumber(size_param="limit"), 1, {}, "2"),
+            (PageNumber(size_param="limit", size=5), 4, {}, "2"),
+            (PageNumber(size=5), 4, {}, None),
+            (PageNumber(size=5), 5, {}, "2"),
+            (PageNumber(pages="meta.pages"), 2, {"meta": {"pages": "1"}}, None),
+            (PageNumber(pages="meta.pages"), 0, {"meta": {"pages": 2}}, "2"),
+            (PageNumber(pages="meta.pages"), 0, {"meta": {"pages": 0}}, None),
+            (PageNumber(pages="meta.pages"), 0, {}, None),
             (PageNumber(pages="meta.pages"), 2, {"meta": {"pages": 2}}, "2"),
             (PageNumber(pages="meta.pages"), 2, {"meta": {"pages": 1}}, None),
             (PageNumber(pages="meta.pages"), 2, {}, "2"),
@@ -160,3 +199,109 @@ class TestPageNumber:
         third = PageNumber().next(resumed, seen({}, [1]))
         assert third is not None
         assert third.param("page") == "3"
+
+    def test_a_short_page_proves_nothing(self):
+        """SA31: asked for 100 the provider sends 50, or filters what it has cut out."""
+        pager = PageNumber(size_param="limit", size=100)
+        second = stored(pager.next(pager.first(ASKED), seen({}, [1] * 50)))
+        third = stored(pager.next(second, seen({}, [1] * 3)))
+        assert (third.param("limit"), third.param("page")) == ("100", "3")
+        assert pager.next(third, seen({}, [])) is None
+
+    def test_the_number_may_stand_in_the_body(self):
+        pager = PageNumber(json="paging.page")
+        asked = Request("POST", ASKED.url, json={"paging": {"size": 2}})
+        second = stored(pager.next(pager.first(asked), seen({}, [1, 2])))
+        assert second.json == {"paging": {"size": 2, "page": 2}}
+
+    def test_more_pages_than_the_provider_serves_stop_the_run(self):
+        pager = PageNumber(depth=2)
+        second = stored(pager.next(pager.first(ASKED), seen({}, [1])))
+        assert pager.next(second, seen({}, [])) is None
+        with pytest.raises(PageRefusedError, match="no more than 2 pages") as refusal:
+            pager.next(second, seen({}, [1]))
+        assert refusal.value.code == "depth_reached"
+
+
+class TestOffset:
+    pager = Offset(size=5)
+
+    def second(self, count: int = 5) -> Request:
+        return stored(self.pager.next(self.pager.first(ASKED), seen({}, [*range(count)])))
+
+    def test_a_page_begins_with_the_last_row_of_the_one_before(self):
+        first, second = self.pager.first(ASKED), self.second()
+        assert (first.param("offset"), first.param("limit")) == ("0", "5")
+        assert second.param("offset") == "4"
+
+    def test_where_it_stands_the_next_page_follows(self):
+        third = self.pager.next(self.second(), seen({}, [4, 5, 6, 7, 8]))
+        assert stored(third).param("offset") == "8"
+
+    @pytest.mark.parametrize("shifted", [[5, 6, 7, 8, 9], [3, 4, 5, 6, 7], [7], []])
+    def test_where_another_row_stands_one_page_is_read_again(self, shifted):
+        """SA14: rows deleted or inserted meanwhile."""
+        again = stored(self.pager.next(self.second(), seen({}, shifted)))
+        assert again.param("offset") == "0"
+        onward = stored(self.pager.next(again, seen({}, [0, 1, 2, 4, 5])))
+        assert onward.param("offset") == "4"
+        assert stored(self.pager.next(onward, seen({}, [5, 6, 7, 8, 9]))).param("offset") == "8"
+
+    def test_rows_that_look_new_every_time_do_not_keep_it_from_getting_on(self):
+        request, offsets = self.pager.first(ASKED), []
+        for time in range(30):
+            offsets.append(int(request.param("offset") or 0))
+            request = stored(self.pager.next(request, seen({}, [[time, row] for row in range(5)])))
+        assert offsets[-1] > 25
+
+    @pytest.mark.parametrize(
+        ("page", "document"),
+        [([4], {}), ([4, 5, 6, 7, 8], {"total": 9})],
+        ids=["the row before alone", "the last row of all"],
+    )
+    def test_it_ends_with(self, page, document):
+        pager = Offset(size=5, total="total")
+        assert pager.next(self.second(), seen(document, page)) is None
+
+    def test_an_empty_first_page_ends(self):
+        assert self.pager.next(self.pager.first(ASKED), seen({}, [])) is None
+
+    def test_a_short_page_proves_nothing(self):
+        """SA31: the provider caps the size, or filters what it has cut out."""
+        third = stored(self.pager.next(self.second(), seen({}, [4, 5, 6])))
+        assert (third.param("offset"), third.param("limit")) == ("6", "5")
+        assert self.pager.next(third, seen({}, [6])) is None
+
+    def test_a_page_of_the_providers_own_fixed_length_does(self):
+        pager = Offset(size_param=None, size=5)
+        assert pager.next(pager.first(ASKED), seen({}, [0, 1, 2])) is None
+
+    def test_more_rows_than_the_provider_lists_stop_the_run(self):
+        pager = Offset(size=5, depth=5)
+        first = pager.first(ASKED)
+        assert pager.next(first, seen({}, [])) is None
+        with pytest.raises(PageRefusedError, match="no more than 5 rows") as refusal:
+            pager.next(first, seen({}, [0, 1, 2, 3, 4]))
+        assert refusal.value.code == "depth_reached"
+
+    def test_no_window_reaches_beyond_what_is_listed(self):
+        """Search engines refuse a window whole that begins within 10,000 rows and ends behind."""
+        pager = Offset(size=5, depth=8)
+        second = stored(pager.next(pager.first(ASKED), seen({}, [0, 1, 2, 3, 4])))
+        assert (second.param("offset"), second.param("limit")) == ("4", "4")
+        assert pager.next(second, seen({}, [4])) is None
+        with pytest.raises(PageRefusedError, match="no more than 8 rows"):
+            pager.next(second, seen({}, [4, 5, 6, 7]))
+
+    def test_a_size_in_the_body(self):
+        pager = Offset(json="options.offset", size_param="options.count", size=3)
+        first = pager.first(Request("POST", ASKED.url))
+        assert first.json == {"options": {"offset": 0, "count": 3}}
+        second = stored(pager.next(first, seen({}, [0, 1, 2])))
+        assert second.json == {"options": {"offset": 2, "count": 3}}
+
+    def test_the_offset_may_stand_in_the_body(self):
+        pager = Offset(json="options.offset", size_param=None)
+        asked = Request("POST", ASKED.url, json={"options": {"count": 3}})
+        second = stored(pager.next(pager.first(asked), seen({}, [0, 1, 2])))
+        assert second.json == {"options": {"count": 3, "offset": 2}}

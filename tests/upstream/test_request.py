@@ -76,3 +76,29 @@ class TestResponse:
         assert headers["LINK"] == "<a>, <b>"
         assert len(headers) == 2
         assert "s3cret" not in repr(headers)
+
+
+class TestCharsets:
+    """DS9: UTF-8, or what is declared where that cannot be a habit."""
+
+    @pytest.mark.parametrize("charset", ["utf-16", "UTF-16LE", '"utf-16be"'])
+    def test_declared_utf_16_is_read(self, charset):
+        body = '{"name": "Žofie"}'.encode(charset.strip('"'))
+        declared = f"application/json; charset={charset}"
+        assert response(body, content_type=declared).json() == {"name": "Žofie"}
+
+    @pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "windows-1252", "klingon"])
+    def test_otherwise_it_is_utf_8(self, charset):
+        declared = f"application/json; charset={charset}"
+        assert response('["Žofie"]'.encode(), content_type=declared).json() == ["Žofie"]
+        with pytest.raises(PageRefusedError, match="not UTF-8"):
+            response('["é"]'.encode("latin-1"), content_type=declared).json()
+
+    def test_what_is_declared_has_to_be_there(self):
+        odd = response(b'"a"\xff', content_type="application/json; charset=utf-16-le")
+        with pytest.raises(PageRefusedError, match="not UTF-8"):
+            odd.json()
+        declared = response(b"\x00\xd8", content_type="application/json; charset=utf-16le")
+        with pytest.raises(PageRefusedError, match="not the utf-16le that it declares") as refusal:
+            declared.json()
+        assert refusal.value.code == "invalid_page"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from penstock.errors import ConnectorError
 from penstock.model import times
 from penstock.upstream.request import Request
-from penstock.upstream.since import Since
+from penstock.upstream.since import Since, Span
 
 ASKED = Request("GET", "https://api.acme.test/invoices")
 MARK = datetime(2026, 3, 2, 10, 0, 0, 999_999, tzinfo=UTC)
@@ -62,10 +62,10 @@ class TestAsking:
             ("If-Modified-Since", "Mon, 02 Mar 2026 10:00:00 GMT"),
         )
 
-    def test_a_backfill_slice_has_an_upper_bound(self):
+    def test_a_backfill_slice_is_asked_for_with_a_little_around_it(self):
         since = Since(param="from", until="to", field="at")
-        asked = since.apply(ASKED, MARK, MARK + timedelta(days=1))
-        assert asked.params == (("from", "2026-03-02T10:00:00Z"), ("to", "2026-03-03T10:00:00Z"))
+        asked = since.between(ASKED, MARK, MARK + timedelta(days=1))
+        assert asked.params == (("from", "2026-03-02T10:00:00Z"), ("to", "2026-03-03T10:00:01Z"))
 
     def test_with_neither_param_nor_header_it_only_measures(self):
         assert Since(field="at").apply(ASKED, MARK) == ASKED
@@ -125,15 +125,22 @@ class TestMeasuring:
                 st.datetimes(datetime(1990, 1, 1), datetime(2050, 1, 1)).map(
                     lambda moment: times.write(moment.replace(tzinfo=UTC))
                 ),
-                st.sampled_from(["soon", None, 1772445600, "2026-03-02T10:00:00Z", "20Z", "9999Z"]),
+                st.sampled_from(
+                    [
+                        *("soon", None, 1772445600, "2026-03-02T10:00:00Z", "20Z", "9999Z"),
+                        *("1705010112345", "20260302", "2026-03-02", "0000-00-00T00:00:00Z"),
+                    ]
+                ),
             ),
             max_size=5,
         )
     )
-    def test_the_greatest_of_many(self, values):
+    def test_the_span_of_many(self, values):
         since = Since(field="at")
         each = [since.measure({"at": value}) for value in values]
-        assert since.greatest(values) == max((m for m in each if m is not None), default=None)
+        read = [moment for moment in each if moment is not None]
+        high, low = max(read, default=None), min(read, default=None)
+        assert since.span(values) == Span(high, low, len(each) - len(read))
 
     def test_a_record_without_the_field_has_no_mark(self):
         assert Since(field="at").measure({}) is None

@@ -17,6 +17,7 @@ from penstock.upstream.wire import BadRecordError, decode, decode_record, decode
 
 class TestDecode:
     def test_fractions_are_exact(self):
+        """DS6"""
         assert decode(b"[0.1234567890123456789, 12345678901234567890.12, 1.10]") == [
             Decimal("0.1234567890123456789"),
             Decimal("12345678901234567890.12"),
@@ -25,6 +26,7 @@ class TestDecode:
         assert str(decode(b"1.10")) == "1.10"
 
     def test_whole_numbers_beyond_64_bits_are_exact(self):
+        """DS5"""
         assert decode(b'{"n": 123456789012345678901234567890}') == {
             "n": 123456789012345678901234567890
         }
@@ -47,7 +49,9 @@ class TestDecode:
             (b'"a\nb"', "no JSON"),
             (b'"\xff"', "not UTF-8"),
             (b'"\xed\xa0\x80"', "not UTF-8"),
-            ('{"a": 1}'.encode("utf-16"), "not UTF-8"),
+            ('{"a": 1}'.encode("utf-16"), "not UTF-8, but UTF-16"),
+            ('{"a": 1}'.encode("utf-16-be"), "not UTF-8, but UTF-16"),
+            ('{"a": 1}'.encode("utf-32-le"), "not UTF-8, but UTF-16 or UTF-32"),
             (b"\xef\xbb\xbf{}", "byte-order mark"),
             (b"<!DOCTYPE html><html>", "HTML"),
             (b'{"a": 1, "a": 1}', "'a' stands twice"),
@@ -60,6 +64,7 @@ class TestDecode:
         ],
     )
     def test_refuses(self, text, said):
+        """SA9, SA10, DS7, DS8, DS9, DS11"""
         with pytest.raises(PageRefusedError, match=said) as refusal:
             decode(text)
         assert refusal.value.code == "invalid_page"
@@ -94,6 +99,7 @@ class TestLimits:
         ],
     )
     def test_numbers_beyond(self, number):
+        """DS5, DS7"""
         with pytest.raises(BadRecordError, match="128 digits or an exponent beyond 64") as refusal:
             decode_record(b'{"n": ' + number.encode() + b"}")
         assert refusal.value.code == "malformed_payload"
@@ -110,8 +116,9 @@ class TestLimits:
         raw = b"[" * wire.DEPTH + b"]" * wire.DEPTH
         assert decode_record(raw) is not None
 
-    @pytest.mark.parametrize("depth", [wire.DEPTH + 1, 900, 100_000])
+    @pytest.mark.parametrize("depth", [wire.DEPTH + 1, 900, 100_000, 200_000])
     def test_nesting_beyond(self, depth):
+        """DS12"""
         for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
             with pytest.raises(BadRecordError, match="deeper than 128"):
                 decode_record(opening * depth + b"1" + closing * depth)
@@ -157,6 +164,121 @@ class TestLimits:
             split(body, "")
 
 
+class TestSizes:
+    """DS12: each limit has a number, is named, and takes one record, not the page."""
+
+    def test_a_name_may_be_a_kilobyte_long(self):
+        name = b"n" * wire.NAME_BYTES
+        assert decode_record(b'{"%b":1}' % name) == {name.decode(): 1}
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            b"n" * (wire.NAME_BYTES + 1),
+            b"n" * 10_000_000,
+            "é".encode() * (wire.NAME_BYTES // 2 + 1),
+            b'\\"' * (wire.NAME_BYTES + 1),
+            b'\\"'.join([b"n" * 600] * 2),
+            b"\\u0022" * (wire.NAME_BYTES + 1),
+            b"\\n" * (wire.NAME_BYTES + 1),
+        ],
+        ids=["longer", "ten megabytes", "two bytes each", "marks", "one mark", "codes", "escapes"],
+    )
+    @pytest.mark.parametrize("gap", [b"", b" " * 3000])
+    def test_a_longer_one_is_refused(self, name, gap):
+        """DS12"""
+        text = b'{"a":"' + b"x" * 2000 + b'","%b"%b:1}' % (name, gap)
+        with pytest.raises(PageRefusedError, match="a member name has more than 1024 bytes"):
+            decode(text)
+        first, bad, last = decode_records([b"1", text, b"2"])
+        assert (first, last) == (1, 2)
+        assert isinstance(bad, BadRecordError)
+
+    def test_escapes_may_make_a_short_name_look_long(self):
+        raw = b'{"%b":1}' % (b"\\u0061" * 1000)
+        assert decode_records([raw]) == [{"a" * 1000: 1}]
+
+    def test_long_texts_are_no_long_names(self):
+        raw = b'{"a":"%b","b":["%b"],"c":[%b]}' % (b"t" * 5000, b":" * 5000, b"1, " * 2000 + b"1")
+        (value,) = decode_records([raw])
+        assert len(value["a"]) == len(value["b"][0]) == 5000
+
+    def test_members_of_one_object(self):
+        """DS12: a million of them in a response, and one more than the limit in a record."""
+        members = [b'"%d":0' % n for n in range(1_000_000)]
+        whole = b"{%b}" % b",".join(members[: wire.MEMBERS])
+        assert len(decode(whole)) == wire.MEMBERS
+        with pytest.raises(PageRefusedError, match="more than 100000 members"):
+            decode(b"{%b}" % b",".join(members))
+        too_many = b"{%b}" % b",".join(members[: wire.MEMBERS + 1])
+        fine, bad = decode_records([whole, too_many])
+        assert len(fine) == wire.MEMBERS
+        assert bad.code == "payload_too_large"
+
+    def test_many_members_beside_each_other_are_not_in_one_object(self):
+        lines = b",".join([b'{"a":1,"b":2}'] * 60_000)
+        assert len(decode(b"[%b]" % lines)) == 60_000
+
+    def test_a_doubled_name_among_many_is_found_at_once(self):
+        """DS11"""
+        members = b",".join(b'"%d":0' % n for n in range(wire.MEMBERS - 1))
+        with pytest.raises(PageRefusedError, match="stands twice"):
+            decode(b'{%b,"99998":1}' % members)
+
+    def test_one_text(self):
+        """DS12"""
+        fits = b'{"a":"%b"}' % (b"x" * wire.TEXT_BYTES)
+        assert len(decode(fits)["a"]) == wire.TEXT_BYTES
+        with pytest.raises(PageRefusedError, match="a text has more than 16777216 bytes"):
+            decode(b'{"a":"%b"}' % (b"x" * (wire.TEXT_BYTES + 1)))
+
+    def test_values_of_a_record(self):
+        small = b"[%b]" % b",".join([b"0"] * wire.RECORD_VALUES)
+        large = b"[%b]" % b",".join([b"0"] * (wire.RECORD_VALUES + 1))
+        assert len(decode_record(small)) == wire.RECORD_VALUES
+        bad, good = decode_records([large, b"7"])
+        assert (bad.code, good) == ("payload_too_large", 7)
+
+    def test_commas_in_a_text_are_no_values(self):
+        raw = b'"%b"' % (b"," * (3 * wire.RECORD_VALUES))
+        assert decode_record(raw) == "," * (3 * wire.RECORD_VALUES)
+
+    def test_values_of_a_response(self):
+        """P10: 64 MiB of brackets would be gigabytes of lists."""
+        body = b"[%b]" % b",".join([b"[]"] * (wire.VALUES // 2 + 1))
+        for read in (decode, lambda text: split(text, "")):
+            with pytest.raises(PageRefusedError, match="more than 4000000 values"):
+                read(body)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b'{"data":["' + b'\\"' * 300_000,
+            b'{"data":[' + b'"' * 300_001,
+            b'{"data":["' + b"x" * 30_000_000,
+            b'{"data":[' + b"[" * 3_000_000,
+            b'{"data":[' + b'{"a":' * 500_000,
+            b'{"data":[' + b"," * 1_000_000 + b"]}",
+            b'{"data":["' + b"\\" * 1_000_001,
+        ],
+        ids=["marks", "quotes", "text", "brackets", "braces", "commas", "backslashes"],
+    )
+    def test_torn_pages_are_refused_in_time_that_grows_with_them(self, body):
+        """SA7, SA9: trying each quotation mark anew took minutes for the first of these."""
+        with pytest.raises(PageRefusedError) as refusal:
+            split(body, "data")
+        assert refusal.value.code == "invalid_page"
+
+    def test_a_long_text_among_brackets_is_measured_in_bounded_memory(self):
+        """A pattern that remembers each letter took 120 bytes for it: 7 GB for a whole response."""
+        import resource
+
+        text = b'["%b"%b]' % (b"x" * (wire.TEXT_BYTES - 2), b",[]" * 200)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert len(decode(text)) == 201
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
+
+
 class TestSplit:
     def test_cuts_out_the_raw_records(self):
         body = b'{"data": [ {"id": 1 , "total":1.10}, "x" ,null], "next": {"cursor": "c\\u0041"}}'
@@ -196,6 +318,7 @@ class TestSplit:
         ],
     )
     def test_something_else_than_records_is_no_empty_page(self, body, path, said):
+        """SA10"""
         with pytest.raises(PageRefusedError, match=said) as refusal:
             split(body, path)
         assert refusal.value.code == "records_path_missing"
@@ -224,6 +347,7 @@ class TestSplit:
         ],
     )
     def test_a_page_that_is_no_exact_json_is_refused(self, body):
+        """SA9, DS9, DS11"""
         with pytest.raises(PageRefusedError) as refusal:
             split(body, "data")
         assert refusal.value.code == "invalid_page"
@@ -285,7 +409,38 @@ def _by_the_book(text: str) -> Any:
     return json.loads(text, object_pairs_hook=unique, parse_float=Decimal)
 
 
+def _longest_name(text: str) -> int:
+    names: list[str] = [""]
+    json.loads(text, object_pairs_hook=lambda pairs: names.extend(name for name, _ in pairs))
+    return max(len(name.encode()) for name in names)
+
+
+def _first_trouble(text: str) -> str:
+    """ "long" or "doubled", whichever the innermost and first object shows first; "" for none."""
+    found: list[str] = []
+
+    def object_of(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if len(name.encode()) > 4:
+                found.append("long")
+            elif name in seen:
+                found.append("doubled")
+            seen.add(name)
+
+    json.loads(text, object_pairs_hook=object_of)
+    return found[0] if found else ""
+
+
 class TestByTheBook:
+    @given(st.lists(_json, max_size=4))
+    def test_long_names_are_found_and_only_those(self, texts):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(wire, "NAME_BYTES", 4)
+            for text, value in zip(texts, decode_records([t.encode() for t in texts]), strict=True):
+                refused = isinstance(value, BadRecordError) and "member name has" in str(value)
+                assert refused == (_longest_name(text) > 4 and _first_trouble(text) == "long")
+
     @given(st.lists(_json, max_size=6))
     def test_doubled_names_are_found_and_only_those(self, texts):
         for text, value in zip(texts, decode_records([t.encode() for t in texts]), strict=True):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
-import subprocess
-import sys
 
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -93,6 +90,29 @@ def test_a_key_from_text():
     assert KeyRing.from_text(f" {text}\n").key_id == KeyRing(KEY).key_id
 
 
+def test_of_several_keys_in_a_text_the_first_seals():
+    new, old = (base64.b64encode(key).decode() for key in (OTHER_KEY, KEY))
+    ring = KeyRing.from_text(f"{new}\n{old}\n")
+    assert (ring.key_id, len(ring)) == (KeyRing(OTHER_KEY).key_id, 2)
+    assert ring.open(KeyRing(KEY).seal(TOKEN, **PLACE), **PLACE) == TOKEN
+
+
+def test_two_rings_in_one_open_what_either_opens_and_seal_as_the_first():
+    ring = KeyRing(OTHER_KEY) | KeyRing(KEY)
+    sealed = ring.seal(TOKEN, **PLACE)
+    assert KeyRing(OTHER_KEY).open(sealed, **PLACE) == TOKEN
+    assert ring.open(KeyRing(KEY).seal(TOKEN, **PLACE), **PLACE) == TOKEN
+
+
+def test_a_ring_tells_by_the_bytes_which_key_sealed_them():
+    ring, old = KeyRing(OTHER_KEY, KEY), KeyRing(KEY).seal(TOKEN, **PLACE)
+    new = ring.seal(TOKEN, **PLACE)
+    assert (ring.knows(old), ring.is_newest(old)) == (True, False)
+    assert (ring.knows(new), ring.is_newest(new)) == (True, True)
+    assert not KeyRing(KEY).knows(new)
+    assert KeyRing.named(old) == KeyRing(KEY).key_id
+
+
 @pytest.mark.parametrize("text", ["", "short", "!" * 44, base64.b64encode(b"x" * 31).decode(), "é"])
 def test_other_text_is_refused_without_repeating_it(text):
     with pytest.raises(SecretError, match="base64 of 32 bytes") as refused:
@@ -113,59 +133,3 @@ def test_a_library_without_the_cipher_is_named(monkeypatch):
     monkeypatch.setattr(key_ring, "AESGCMSIV", lacking)
     with pytest.raises(SecretError, match="lacks AES-GCM-SIV"):
         KeyRing(KEY)
-
-
-# ── key files ──
-
-
-def test_a_key_file_is_made_once(tmp_path):
-    path = tmp_path / "penstock.key"
-    first, created = KeyRing.load_or_create(path)
-    again, created_again = KeyRing.load_or_create(path)
-    assert (created, created_again) == (True, False)
-    assert first.key_id == again.key_id
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert list(tmp_path.iterdir()) == [path]
-    assert KeyRing.from_text(path.read_text()).key_id == first.key_id
-
-
-def test_of_two_that_make_it_at_once_both_get_the_same(tmp_path):
-    code = (
-        "import sys; from pathlib import Path; from penstock.vault.key_ring import KeyRing\n"
-        "print(KeyRing.load_or_create(Path(sys.argv[1]))[0].key_id)"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path / "penstock.key")]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    assert len({process.communicate(timeout=60)[0] for process in both}) == 1
-
-
-def test_the_slower_one_takes_the_key_that_is_there(tmp_path):
-    path = tmp_path / "penstock.key"
-    KeyRing.load_or_create(path)
-    before = path.read_bytes()
-    assert key_ring._create(path) is False
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_key_file_open_to_others_is_refused(tmp_path):
-    path = tmp_path / "penstock.key"
-    KeyRing.load_or_create(path)
-    os.chmod(path, 0o640)
-    with pytest.raises(SecretError, match="chmod 600"):
-        KeyRing.load_or_create(path)
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"not a key"])
-def test_a_file_that_holds_no_key_is_refused_and_kept(tmp_path, content):
-    path = tmp_path / "penstock.key"
-    path.write_bytes(content)
-    path.chmod(0o600)
-    with pytest.raises(SecretError):
-        KeyRing.load_or_create(path)
-    assert path.read_bytes() == content
-
-
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
-    with pytest.raises(SecretError, match="cannot be used"):
-        KeyRing.load_or_create(tmp_path / "nowhere" / "penstock.key")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli import given, output
+from penstock.cli import callback, given, output
 from penstock.cli.session import opened
 
 Target = Annotated[
@@ -31,17 +31,37 @@ def connect(
     allow_loopback: Annotated[
         bool, typer.Option("--allow-loopback", help="Let it talk to this machine, over http too.")
     ] = False,
+    redirect_url: Annotated[
+        str,
+        typer.Option(
+            metavar="URL", help="Where a consent comes back to, as the provider knows it."
+        ),
+    ] = callback.USUAL,
     as_json: output.AsJson = False,
 ) -> None:
-    """Connect a connector to an account."""
+    """Connect a connector to an account, or connect it again.
+
+    Again: one that has lost its access, or any with OAuth. What is not given then stays.
+    """
+    from penstock.app import spent_secrets
     from penstock.sdk.settings import missing_secrets
 
     with opened(context) as app:
         connector = app.connector(target)
         plain = given.settings(settings or (), connector.settings)
         sealed = given.secrets(secrets or ())
-        sealed |= given.asked(missing_secrets(connector, plain | sealed))
-        app.connect(target, name, plain, sealed, observe=observe, allow_loopback=allow_loopback)
+        kept = app.store.connections.sealed(app.settings.workspace, name)
+        good = {field: "" for field in kept if field not in spent_secrets(connector)}
+        sealed |= given.asked(missing_secrets(connector, good | plain | sealed))
+        app.connect(
+            target,
+            name,
+            plain,
+            sealed,
+            observe=observe,
+            allow_loopback=allow_loopback,
+            callback=callback.LoopbackCallback(redirect_url),
+        )
         view = app.read.connection(name)
     if as_json:
         output.show_json(view.as_json())

@@ -8,7 +8,7 @@ import typer
 
 from penstock.cli import given, output
 from penstock.cli.session import opened
-from penstock.errors import UsageError
+from penstock.errors import NeedsReauthError, UsageError
 from penstock.model.connection import ConnectionMode, ConnectionState
 
 app = typer.Typer(help="Connections: list, set, pause, resume, test, remove.")
@@ -34,6 +34,9 @@ def listed(context: typer.Context, as_json: output.AsJson = False) -> None:
         ],
         empty="no connections; make one with: penstock connect TARGET --name NAME",
     )
+    for view in views:
+        if view.reason:
+            output.say(view.reason)
 
 
 @app.command("set")
@@ -83,7 +86,9 @@ def resume(context: typer.Context, name: Name) -> None:
 
 def _switch(context: typer.Context, name: str, state: ConnectionState) -> None:
     with opened(context) as app:
-        app.read.connection(name)
+        view = app.read.connection(name)
+        if view.state == ConnectionState.NEEDS_REAUTH:
+            raise NeedsReauthError(view.reason or f"{name} must be connected again")
         app.store.connections.set(app.settings.workspace, name, state=state)
     output.say(f"{name} is {state.value}")
 

@@ -50,11 +50,17 @@ def _typed(name: str, text: str, member: Mapping[str, Any]) -> Any:
         raise SettingsError(f"--set {name}: {text[:64]!r} is no JSON {kind}") from error
 
 
-def secrets(pairs: Iterable[str], *, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The values behind --secret. Raises UsageError, and never shows a value."""
+def secrets(
+    pairs: Iterable[str],
+    *,
+    option: str = "--secret",
+    environment: Mapping[str, str] = os.environ,
+) -> dict[str, str]:
+    """The values behind --secret, or another option spelled alike. Raises UsageError, and never
+    shows a value."""
     return {
         name: _revealed(name, text, environment)
-        for name, text in (_split(pair, "--secret") for pair in pairs)
+        for name, text in (_split(pair, option) for pair in pairs)
     }
 
 
@@ -63,20 +69,25 @@ def _revealed(name: str, text: str, environment: Mapping[str, str]) -> str:
         try:
             return Path(text[1:]).read_text().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"--secret {name}: cannot read the file {text[1:]}") from error
+            raise UsageError(f"secret {name}: cannot read the file {text[1:]}") from error
     if text.startswith("env:"):
         variable = text.removeprefix("env:")
         if variable not in environment:
-            raise UsageError(f"--secret {name}: the environment has no {variable}")
+            raise UsageError(f"secret {name}: the environment has no {variable}")
         return environment[variable]
     return text
 
 
-def asked(names: Iterable[str]) -> dict[str, str]:
+def secret(text: str) -> dict[str, str]:
+    """One secret as for --secret, or only its name: then it is asked for. Raises UsageError."""
+    return secrets([text]) if "=" in text else asked([text], option="")
+
+
+def asked(names: Iterable[str], *, option: str = "--secret ") -> dict[str, str]:
     """Ask for each secret on the terminal, unseen. Raises UsageError where there is none."""
     missing = tuple(names)
     if missing and not sys.stdin.isatty():
-        options = " ".join(f"--secret {name}=…" for name in missing)
+        options = " ".join(f"{option}{name}=…" for name in missing)
         raise UsageError(f"a secret is missing: {options} (NAME=@FILE and NAME=env:VARIABLE too)")
     return {name: typer.prompt(name, hide_input=True, err=True) for name in missing}
 

@@ -91,6 +91,8 @@ def show(
         "document_type",
         "source_id",
         "idempotency_key",
+        "gone",
+        "parent_id",
         "attempts",
         "first_seen_at",
         "last_seen_at",

@@ -21,14 +21,19 @@ from penstock.cli import (
     connections,
     contracts,
     database,
+    deletes,
     demo,
     doctor,
     documents,
+    drift,
     init,
     letters,
     output,
+    probe,
+    record,
     run,
     runs,
+    secrets,
     streams,
 )
 from penstock.cli.session import Choices
@@ -77,15 +82,20 @@ def choose(
 
 app.command("init")(init.init)
 app.command("check")(check.check)
+app.command("probe")(probe.probe)
+app.command("record")(record.record)
 app.command("demo")(demo.demo)
 app.command("connect")(connect.connect)
 app.add_typer(connections.app, name="connections")
+app.add_typer(secrets.app, name="secrets")
 app.command("run")(run.run)
 app.add_typer(streams.app, name="streams")
 app.add_typer(runs.app, name="runs")
 app.add_typer(documents.app, name="documents")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(letters.app, name="dead-letters")
+app.command("drift")(drift.drift)
+app.add_typer(deletes.app, name="deletes")
 app.add_typer(database.app, name="db")
 app.command("doctor")(doctor.doctor)
 
@@ -127,7 +137,7 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
 def ended_by(error: BaseException) -> int:
     """Say one sentence about an error and return the exit code that goes with it."""
     if debugging():
-        traceback.print_exception(error)
+        output.say("".join(traceback.format_exception(error)).rstrip())
     match error:
         case typer.TyperException():
             return _misused(error)

@@ -6,7 +6,8 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import typer
@@ -16,11 +17,20 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdou
 # Without a terminal nothing is cut, so that other programs get whole values.
 UNBOUNDED = 10_000
 GAP = 2
+LEAST = 8
+"""Places that a text keeps when it is cut."""
+
+_NET: list[Callable[[str], str]] = []
+
+
+def hide_with(redact: Callable[[str], str]) -> None:
+    """From now on nothing goes to stderr that `redact` takes out: the last net, of several."""
+    _NET[:] = [redact]
 
 
 def say(sentence: str) -> None:
     """A sentence for the person, on stderr."""
-    typer.echo(clean(sentence), err=True)
+    typer.echo(clean(_hidden(sentence)), err=True)
 
 
 def error(sentence: str) -> None:
@@ -33,10 +43,18 @@ def hint(sentence: str) -> None:
     say(f"hint: {sentence}")
 
 
+TOLD_ANYWAY = frozenset({"drift.seen", "cursor.doubtful", "deletes.waiting"})
+"""Events that a command tells in a sentence when it ends."""
+
+
 def log_to_stderr() -> None:
     """Warnings of all parts on stderr; everything with PENSTOCK_DEBUG=1."""
     level = logging.INFO if os.environ.get("PENSTOCK_DEBUG") == "1" else logging.WARNING
-    logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    if level == logging.WARNING:
+        handler.addFilter(lambda record: getattr(record, "event", None) not in TOLD_ANYWAY)
+    handler.setFormatter(_Formatter("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=level)
 
 
 def show_json(value: Any) -> None:
@@ -55,7 +73,8 @@ def json_text(value: Any) -> str:
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:
     """Rows under headings on stdout; `empty` is said on stderr where there are none.
 
-    Columns of ids and names come first and stay whole; on a narrow terminal the last one is cut.
+    On a terminal that is too narrow the columns stand closer, counts that are all zero are left
+    out, and texts are cut from the last column on: ids and names come first.
     """
     if not rows:
         say(empty)
@@ -65,27 +84,65 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: 
 
 
 def table_text(columns: Sequence[str], rows: Sequence[Sequence[Any]], width: int) -> str:
-    """The table as text without trailing spaces; its last column is cut to fit `width`."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """The table as text without trailing spaces, made to fit `width` as far as that goes."""
+    table = [
+        _Column.of(heading, [row[place] for row in rows]) for place, heading in enumerate(columns)
+    ]
+    gap = GAP
+    if _width(table, gap) > width:
+        gap, table = 1, [column for column in table if not column.is_zero]
+    lines = zip(*(column.lines() for column in _cut(table, gap, width)), strict=True)
+    return "\n".join((" " * gap).join(line).rstrip() for line in lines)
 
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="")
-    for place, heading in enumerate(columns):
-        numbers = all(_is_number(row[place]) for row in rows)
-        table.add_column(heading, justify="right" if numbers else "left", no_wrap=True)
-    cells = [[Text(cell(value)) for value in row] for row in rows]
-    taken = sum(
-        max(len(heading), *(row[place].cell_len for row in cells)) + GAP
-        for place, heading in enumerate(columns[:-1])
-    )
-    for row in cells:
-        row[-1].truncate(max(len(columns[-1]), width - taken), overflow="ellipsis")
-        table.add_row(*row)
-    console = Console(width=UNBOUNDED, color_system=None, force_terminal=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of a table, its heading on top. width: what it may take, in places of a terminal."""
+
+    cells: tuple[str, ...]
+    width: int
+    is_number: bool
+    is_zero: bool
+
+    @classmethod
+    def of(cls, heading: str, values: Sequence[Any]) -> _Column:
+        from rich.cells import cell_len
+
+        cells = (heading, *map(cell, values))
+        return cls(
+            cells,
+            max(map(cell_len, cells)),
+            all(map(_is_number, values)),
+            all(_is_number(value) and value == 0 for value in values),
+        )
+
+    def cut(self, places: int) -> _Column:
+        """Narrower by at most so many places; a number stays whole, and so does the heading."""
+        least = self.width if self.is_number else min(self.width, max(len(self.cells[0]), LEAST))
+        return replace(self, width=max(self.width - places, least))
+
+    def lines(self) -> list[str]:
+        from rich.cells import cell_len, set_cell_size
+
+        fitting = [
+            text if cell_len(text) <= self.width else set_cell_size(text, self.width - 1) + "…"
+            for text in self.cells
+        ]
+        if self.is_number:
+            return [" " * (self.width - cell_len(text)) + text for text in fitting]
+        return [set_cell_size(text, self.width) for text in fitting]
+
+
+def _width(table: Sequence[_Column], gap: int) -> int:
+    return sum(column.width + gap for column in table) - gap
+
+
+def _cut(table: Sequence[_Column], gap: int, width: int) -> list[_Column]:
+    """The columns, cut from the last one on until they fit; the first one is never cut."""
+    fitted = list(table)
+    for place in reversed(range(1, len(fitted))):
+        fitted[place] = fitted[place].cut(max(_width(fitted, gap) - width, 0))
+    return fitted
 
 
 def show_fields(fields: Sequence[tuple[str, Any]]) -> None:
@@ -114,14 +171,20 @@ def cell(value: Any) -> str:
     return clean(first) + " …" * bool(newline)
 
 
-def to_the_second(instant: str | None) -> str | None:
-    """Canonical instant text without its fraction; finer is only for machines."""
-    return None if instant is None else instant[: len("2026-03-02T10:00:00")] + "Z"
-
-
 def clean(text: str) -> str:
     """Text without control characters: what others sent never steers the terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return clean(_hidden(super().format(record)))
+
+
+def _hidden(text: str) -> str:
+    for redact in _NET:
+        text = redact(text)
+    return text
 
 
 def _is_number(value: Any) -> bool:

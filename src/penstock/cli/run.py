@@ -24,7 +24,7 @@ def run(
     connection: Annotated[str, typer.Argument(metavar="CONNECTION", help="Which connection.")],
     streams: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[STREAM]...", help="All polls when none is named."),
+        typer.Argument(metavar="STREAM...", help="All polls when none is named."),
     ] = None,
     *,
     full: Annotated[
@@ -41,7 +41,8 @@ def run(
 ) -> int:
     """Pull the streams of a connection now.
 
-    Ends with 0 when all went well, 1 when records were rejected, 3 when a run failed.
+    Ends with 0 when all went well, 1 when records were rejected, 3 when a run failed or its stream
+    was busy.
     """
     if full and since:
         raise UsageError("--full and --since exclude each other")
@@ -78,7 +79,7 @@ def exit_code(reports: Sequence[RunReport]) -> int:
 
 
 def _show(reports: Sequence[RunReport]) -> None:
-    names = ("fetched", "created", "updated", "unchanged", "stale")
+    names = ("fetched", "created", "updated", "unchanged", "stale", "filtered")
     output.show_table(
         ("stream", "kind", "state", *names, "rejected", "seconds"),
         [
@@ -102,5 +103,8 @@ def _explain(connection: str, reports: Sequence[RunReport]) -> None:
     for report in reports:
         if report.state != RunState.DONE:
             output.error(f"{report.stream}: {report.message or report.reason or report.state}")
+    for report in reports:
+        for note in report.notes:
+            output.say(f"warning: {report.stream}: {note}")
     if any(report.counters.set_aside for report in reports):
         output.hint(f"penstock dead-letters list --connection {connection}")

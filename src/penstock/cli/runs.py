@@ -25,6 +25,8 @@ def listed(
     """Runs, latest first; `runs show ID` tells of one."""
     if context.invoked_subcommand:
         return
+    from penstock.read.notation import to_the_second
+
     with opened(context) as app:
         views = app.read.runs(connection, limit=limit)
     if as_json:
@@ -39,7 +41,7 @@ def listed(
                 v.stream,
                 v.kind,
                 v.state,
-                output.to_the_second(v.started_at),
+                to_the_second(v.started_at),
                 v.message or progress.told(v.counters, v.work_seconds),
             )
             for v in views

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,27 +38,29 @@ def listed(
     """Streams and where they stand; `streams state` works on a resume point."""
     if context.invoked_subcommand:
         return
+    from penstock.read.notation import to_the_second
+
     with opened(context) as app:
         views = _all(app, connection)
     if as_json:
         output.show_json([view.as_json() for view in views])
         return
+    columns = ("connection", "stream", "state", "watermark", "worker", "reason")
+    rows = [
+        (v.connection, v.stream, v.standing, to_the_second(v.watermark), v.lease_owner, v.reason)
+        for v in views
+    ]
+    shown = 5 if sys.stdout.isatty() else 6  # reasons are long: on a terminal they follow below
     output.show_table(
-        ("connection", "stream", "state", "watermark", "since", "worker", "reason"),
-        [
-            (
-                v.connection,
-                v.stream,
-                v.state,
-                output.to_the_second(v.watermark),
-                output.to_the_second(v.since),
-                v.lease_owner,
-                v.reason,
-            )
-            for v in views
-        ],
+        columns[:shown],
+        [row[:shown] for row in rows],
         empty="no streams; connect something first: penstock connect TARGET --name NAME",
     )
+    for view in views:
+        if view.reason and shown < len(columns):
+            output.say(f"{view.connection} {view.stream}: {view.reason}")
+        for note in view.notes:
+            output.say(f"warning: {view.connection} {view.stream}: {note}")
 
 
 def _all(app: App, connection: str | None) -> list[StreamView]:
@@ -68,7 +71,7 @@ def _all(app: App, connection: str | None) -> list[StreamView]:
     seen = {(view.connection, view.stream) for view in stored}
     named = [app.read.connection(connection)] if connection else app.read.connections()
     missing = [
-        StreamView.never_run(view.name, key)
+        StreamView.never_run(view.name, key).under(view)
         for view in named
         for key in _declared(app, view.target)
         if (view.name, key) not in seen

@@ -62,7 +62,10 @@ simulated = Connector(
 
 PAGE = {"limit": "{settings.page_size}"}
 PAGES = Cursor("next_cursor", param="cursor")
-CHANGED = Since(param="updated_since", field="updated_at")
+CHANGED = Since(param="updated_since", until="updated_before", field="updated_at")
+CHANGED_UNIX = Since(
+    param="updated_since", until="updated_before", field="updated_at", format="unix"
+)
 
 INVOICE_STATUS = {"part_paid": "partially_paid"}
 PAYMENT_STATUS = {"succeeded": "completed"}
@@ -229,7 +232,7 @@ def payment(record: Record) -> Payload | None:
     records="data",
     id="id",
     pages=PAGES,
-    since=Since(param="updated_since", field="updated_at", format="unix"),
+    since=CHANGED_UNIX,
     document="bank_transaction",
 )
 def bank_transaction(record: Record) -> Payload:

@@ -29,10 +29,10 @@ from penstock import (
     RouteRequest,
     Since,
     Stream,
+    countries,
     money,
     times,
 )
-from penstock.contracts.country import COUNTRIES
 
 Record = dict[str, Any]
 Payload = dict[str, Any]
@@ -286,8 +286,8 @@ def address(record: Record, kind: str) -> Payload | None:
     """The address of that kind. Xero's country is free text: a code is one, the rest stays text."""
     for found in record.get("Addresses") or ():
         if found.get("AddressType") == kind:
-            country = found.get("Country") or ""
-            code = country.strip().upper()
+            country = found.get("Country")
+            code = countries.code(country)
             last = (found.get("AddressLine3"), found.get("AddressLine4"))
             return {
                 "line1": found.get("AddressLine1"),
@@ -296,8 +296,8 @@ def address(record: Record, kind: str) -> Payload | None:
                 "city": found.get("City"),
                 "region": found.get("Region"),
                 "postal_code": found.get("PostalCode"),
-                "country": code if code in COUNTRIES else None,
-                "text": None if code in COUNTRIES else country,
+                "country": code,
+                "text": None if code else country,
             }
     return None
 

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol
 
 from penstock.contracts import temporal
-from penstock.contracts.country import COUNTRIES
+from penstock.contracts.countries import COUNTRIES
 from penstock.contracts.finding import Found, quote, refuse, remark, type_name
 from penstock.contracts.unit import CODE_PATTERN, DECIMAL_PATTERN, DECIMAL_SHAPE, Unit
 from penstock.model.identity import KEY_CHARACTERS, is_well_formed_id

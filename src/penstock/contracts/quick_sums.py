@@ -1,4 +1,4 @@
-"""The sums of a line-bearing document on the fast lane: exact, in whole numbers, nothing listed.
+"""The sums of a line-bearing document on the fast lane: exact decimals, nothing listed.
 
 The same laws as in `line_rules`, asked all at once of a document whose money is in normal form.
 A document that breaks one, or merely needs a warning, is left to those rules.
@@ -7,12 +7,17 @@ A document that breaks one, or merely needs a warning, is left to those rules.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
 from penstock.contracts.line_rules import LARGE_ROUNDING_MINOR
-from penstock.contracts.tally import FIXED, UNCOUNTED_TAX, fixed
+from penstock.contracts.tally import UNCOUNTED_TAX
 
-_SQUARE = FIXED * FIXED
+_EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
+_add, _less, _times = _EXACT.add, _EXACT.subtract, _EXACT.multiply
+
+_NOTHING = Decimal(0)
+_HUNDRED = Decimal(100)
 _JUDGED_BY_SIGN = ("discount", "description")
 
 
@@ -25,34 +30,34 @@ def lines_hold(document: Any, exponent: int | None) -> bool:
     if exponent is None:
         return False
     tax_lines: list[Any] = []
-    lines = _line_sum(document.line_items, 10**exponent, tax_lines)
+    half = Decimal(5).scaleb(-exponent - 1)
+    lines = _line_sum(document.line_items, half, tax_lines)
     if lines is None or (tax_lines and document.tax_lines):
         return False
     tax_lines = tax_lines or document.tax_lines or []
-    tax = _tax_sum(tax_lines) if tax_lines else 0
+    tax = _tax_sum(tax_lines, half) if tax_lines else _NOTHING
     if tax is None:
         return False
-    stated = document.tax_amount
-    if stated is not None and int(stated.replace(".", "")) != tax:
+    if (stated := document.tax_amount) is not None and (told := Decimal(stated)) != tax:
         if tax_lines:
             return False
-        tax = int(stated.replace(".", ""))
-    net = _net(document, lines)
-    return net is not None and int(document.total_amount.replace(".", "")) == net + tax
+        tax = told
+    net = _net(document, lines, half)
+    return net is not None and Decimal(document.total_amount) == _add(net, tax)
 
 
-def _line_sum(lines: Sequence[Any], per_unit: int, tax_lines: list[Any]) -> int | None:
+def _line_sum(lines: Sequence[Any], half: Decimal, tax_lines: list[Any]) -> Decimal | None:
     """The sum of the line amounts, None where a line needs a closer look; gathers tax lines."""
-    net = 0
+    net = _NOTHING
     refs: list[str] = []
     for line in lines:
-        amount = int(line.amount.replace(".", ""))
-        net += amount
+        amount = Decimal(line.amount)
+        net = _add(net, amount)
         if (quantity := line.quantity) is not None and (price := line.unit_price) is not None:
             if line.discount_amount is not None:
-                amount += int(line.discount_amount.replace(".", ""))
-            gap = fixed(quantity) * fixed(price) * per_unit - amount * _SQUARE
-            if gap and abs(gap) * 2 > _SQUARE:
+                amount = _add(amount, Decimal(line.discount_amount))
+            worth = _times(Decimal(quantity), Decimal(price))
+            if worth != amount and abs(_less(worth, amount)) > half:
                 return None
         if (ref := line.line_ref) is not None:
             refs.append(ref)
@@ -65,33 +70,38 @@ def _line_sum(lines: Sequence[Any], per_unit: int, tax_lines: list[Any]) -> int 
     return net if len(set(refs)) == len(refs) else None
 
 
-def _net(document: Any, lines: int) -> int | None:
+def _net(document: Any, lines: Decimal, half: Decimal) -> Decimal | None:
     """S of I-T1 less discount plus rounding."""
-    if document.subtotal is not None and int(document.subtotal.replace(".", "")) != lines:
+    if document.subtotal is not None and Decimal(document.subtotal) != lines:
         return None
     net = lines
     if document.discount_amount is not None:
-        net -= int(document.discount_amount.replace(".", ""))
+        net = _less(net, Decimal(document.discount_amount))
     if document.rounding_amount is not None:
-        rounding = int(document.rounding_amount.replace(".", ""))
-        if abs(rounding) > LARGE_ROUNDING_MINOR:
+        rounding = Decimal(document.rounding_amount)
+        if abs(rounding) > LARGE_ROUNDING_MINOR * 2 * half:
             return None
-        net += rounding
+        net = _add(net, rounding)
     return net
 
 
-def _tax_sum(tax_lines: Sequence[Any]) -> int | None:
-    """Σ counted tax, None where a sign is wrong or rates and amounts are too far apart."""
-    counted = gap = rated = 0
+def _tax_sum(tax_lines: Sequence[Any], half: Decimal) -> Decimal | None:
+    """Σ counted tax, None where a sign is wrong or rates and amounts are too far apart.
+
+    A rated line may be off by half a minor unit, and so may their sum for each of them.
+    """
+    counted = gap = _NOTHING
+    rated = 0
     for line in tax_lines:
-        amount = int(line.tax_amount.replace(".", ""))
+        amount = Decimal(line.tax_amount)
         if line.tax_kind not in UNCOUNTED_TAX:
-            counted += amount
+            counted = _add(counted, amount)
         if (taxable := line.taxable_amount) is not None:
-            base = int(taxable.replace(".", ""))
-            if base * amount < 0:
+            base = Decimal(taxable)
+            if base and amount and base.is_signed() != amount.is_signed():
                 return None
             if (rate := line.rate_percent) is not None:
                 rated += 1
-                gap += base * fixed(rate) - amount * 100 * FIXED
-    return None if abs(gap) * 2 > rated * 100 * FIXED else counted
+                due = _times(base, Decimal(rate))
+                gap = _add(gap, _less(due, _times(amount, _HUNDRED)))
+    return None if abs(gap) > rated * _HUNDRED * half else counted

@@ -15,6 +15,8 @@ class ConnectionMode(StrEnum):
 class ConnectionState(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
+    NEEDS_REAUTH = "needs_reauth"
+    """Its credentials are lost; only a person can help, by connecting again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,11 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """target: what `connect` was given (installed key, module:attribute or a file path)."""
+    """target: what `connect` was given (installed key, module:attribute or a file path).
+
+    facts: JSON values that came with its tokens; requests may use them as {facts.name}. reason: why
+    it needs somebody, in one sentence.
+    """
 
     workspace: str
     name: str
@@ -55,11 +61,21 @@ class Connection:
     state: ConnectionState
     allow_loopback: bool
     created_at: int
+    facts: dict[str, Any] = field(default_factory=dict)
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """One row of the streams table. lease_owner is empty when nobody holds the lease."""
+    """One row of the streams table. lease_owner is empty when nobody holds the lease.
+
+    full_at: when the last complete enumeration of everything began. full_wanted_at: when somebody
+    last asked for one; it is due while it is later than full_at. notes: what the last complete
+    enumeration showed to be doubtful about the cursor, sentences. schedule: the manifest's, as it
+    was when next_run_at was reckoned. paused_at: when a person paused the stream. attempts: runs
+    begun since one last ended by itself, so that one whose process died is counted. failures: runs
+    that failed in a row.
+    """
 
     workspace: str
     connection: str
@@ -76,3 +92,10 @@ class StreamState:
     reason: str | None
     since: int | None
     next_run_at: int | None
+    full_at: int | None = None
+    full_wanted_at: int | None = None
+    notes: tuple[str, ...] = ()
+    schedule: str | None = None
+    paused_at: int | None = None
+    attempts: int = 0
+    failures: int = 0

@@ -23,6 +23,9 @@ class Counters:
     Two laws hold for any of them (`balanced`):
     submitted = created + updated + unchanged + stale + rejected, always; and where records were
     fetched by a collection, fetched + extra_emits = submitted + filtered + mapping_errors.
+
+    unmarked: of the fetched, those whose time of change could not be read. absent: deletes that two
+    enumerations proved; no record told them, so they are among the extra_emits.
     """
 
     pages: int = 0
@@ -36,6 +39,8 @@ class Counters:
     unchanged: int = 0
     stale: int = 0
     rejected: int = 0
+    unmarked: int = 0
+    absent: int = 0
 
     def __add__(self, other: Counters) -> Counters:
         return Counters(*(getattr(self, n) + getattr(other, n) for n in COUNTER_NAMES))

@@ -11,6 +11,8 @@ from penstock.model.outcome import Counters
 class RunState(StrEnum):
     RUNNING = "running"
     DONE = "done"
+    PARKED = "parked"
+    """Stopped before its end, on purpose: it goes on at the stream's next_run_at."""
     FAILED = "failed"
     INTERRUPTED = "interrupted"
 
@@ -21,11 +23,14 @@ class RunKind(StrEnum):
     BACKFILL = "backfill"
     OBSERVE = "observe"
     REPLAY = "replay"
+    DELETES = "deletes"
+    """Nothing is fetched: deletes that a person confirmed are made."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """What is known of a run when it starts. started_at: microseconds."""
+    """What is known of a run when it starts. started_at: microseconds. partition: of a backfill,
+    "" for the stream itself."""
 
     workspace: str
     connection: str
@@ -35,6 +40,7 @@ class NewRun:
     connector_version: str
     owner: str
     started_at: int
+    partition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +62,4 @@ class Run:
     message: str | None
     work_us: int
     counters: Counters
+    partition: str = ""

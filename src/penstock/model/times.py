@@ -33,8 +33,8 @@ def instant(value: object, unit: str | None = None, zone: str | None = None) -> 
 
     value: an aware datetime, ISO 8601 text, `/Date(ms)/` text, or a number (int, Decimal, digits)
     with unit "s", "ms" or "us". zone: an IANA name for text or datetimes that carry no offset;
-    without it those are refused, since a guess would be wrong for somebody.
-    Raises ValueError with a sentence.
+    without it those are refused, since a guess would be wrong for somebody, and so are the hours
+    that a zone's clocks show twice or never. Raises ValueError with a sentence.
     """
     return write(_moment(value, unit, zone))
 
@@ -105,7 +105,11 @@ def _zoned(value: datetime, zone: str | None, shown: str) -> datetime:
         return value
     if zone is None:
         raise ValueError(f"{shown} carries no offset; name its zone, for instance zone='UTC'")
-    return value.replace(tzinfo=ZoneInfo(zone))
+    earlier, later = (value.replace(tzinfo=ZoneInfo(zone), fold=fold) for fold in (0, 1))
+    if earlier.utcoffset() != later.utcoffset():
+        often = "twice" if earlier.astimezone(UTC) < later.astimezone(UTC) else "never"
+        raise ValueError(f"{shown} is shown {often} by the clocks of {zone}; it needs its offset")
+    return earlier
 
 
 def _parse(text: str) -> datetime:

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from penstock.model.drift import Observed
 from penstock.model.outcome import Counters
 
 
@@ -95,12 +96,16 @@ class LetterState(StrEnum):
 class NewLetter:
     """A record set aside. The same letter_id again counts one more attempt.
 
-    raw: the provider's record as received (None where a route submitted a payload of its own);
-    payload: the submitted payload as JSON (None where the mapping made none); errors: JSON array
-    of {code, path, invariant, message}.
+    stream: the one it was handed over for, which need not be the one that runs; its mapping is
+    what a replay uses. raw: the provider's record as received (None where a route submitted a
+    payload of its own); payload: the submitted payload as JSON (None where the mapping made none);
+    errors: JSON array of {code, path, invariant, message}. gone: it was handed over as ended, and
+    payload is {at, source_version} of that end. parent_id: the document that a child collection
+    was fetched below.
     """
 
     letter_id: bytes
+    stream: str
     document_id: bytes | None
     document_type: str
     idempotency_key: str | None
@@ -115,6 +120,8 @@ class NewLetter:
     payload: bytes | None
     as_of: int
     page_index: int | None
+    gone: bool = False
+    parent_id: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +154,29 @@ class Checkpoint:
 
     cursor: the connector's opaque resume point (JSON). enumeration: what the platform carries
     through the pages of one enumeration (started_at, high, full, ...), None between two of them.
-    watermark: microseconds, or None.
+    watermark: microseconds, or None. full_at: when the enumeration of everything began that ends
+    here, microseconds; None where none does: what is stored stays.
     """
 
     cursor: Any = None
     enumeration: dict[str, Any] | None = None
     watermark: int | None = None
+    full_at: int | None = None
+
+
+class Wake(NamedTuple):
+    """Another stream of the connection is due at once; full: with an enumeration of everything."""
+
+    stream: str
+    full: bool = False
+
+
+class Seal(NamedTuple):
+    """A complete enumeration of everything: number of its first unit, and when it was asked for
+    (microseconds, our clock)."""
+
+    began: int
+    began_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,3 +218,14 @@ class UnitOfWork:
     """Ids of all accepted documents, unchanged and stale ones too: their open letters close."""
     checkpoint: Checkpoint | None = None
     counters: Counters = field(default_factory=Counters)
+    held: bytes | None = None
+    """A page of an update that counts only as a whole: kept under this unit's number."""
+    released: int | None = None
+    """Held pages up to this unit number go."""
+    sighted: tuple[bytes, ...] = ()
+    """Ids of documents whose records the source showed, where absence proves a delete."""
+    seal: Seal | None = None
+    """With this unit an enumeration is complete."""
+    wakes: tuple[Wake, ...] = ()
+    observed: tuple[Observed, ...] = ()
+    """What the records' shapes are now, and how they differ from before."""

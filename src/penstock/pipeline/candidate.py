@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from penstock.contracts.accepted import Accepted
-    from penstock.contracts.contract import Contract
+from penstock.contracts.accepted import Accepted
+from penstock.model import times
+from penstock.sdk.emit import Gone
 
 
-@dataclass(slots=True)
-class Candidate:
-    """accepted: None for a delete. raw: the provider's record where there is one, for the letter
-    should the store refuse it; payload: what the author submitted otherwise. raw_mark: 16 bytes
-    over raw and mapping, None where the same raw need not mean the same outcome."""
+class Candidate(NamedTuple):
+    """Plain values, so that another process can make it.
+
+    stream: the one the record was handed over for. accepted: None for a delete. raw_mark: 16 bytes
+    over raw and mapping, None where the same raw need not mean the same outcome. payload: what a
+    route submitted without a raw record, for the letter should the store refuse it. page_index:
+    where the record stands in its page, and where the stage has its raw bytes.
+    """
 
     document_id: bytes
-    contract: Contract
+    stream: str
+    document_type: str
+    contract_version: str
     key: str
     source_id: str | None
     accepted: Accepted | None
@@ -25,6 +29,13 @@ class Candidate:
     source_updated_at: int | None
     as_of: int
     raw_mark: bytes | None
-    raw: bytes | None
     payload: Any
     page_index: int | None
+
+    @property
+    def gone(self) -> Gone | None:
+        """The end that it tells of, None where the record lives."""
+        if self.accepted is not None:
+            return None
+        at = self.source_updated_at
+        return Gone(None if at is None else times.moment(at))

@@ -1,18 +1,26 @@
-"""Pages of a collection endpoint; the next one is fetched while this one is worked on."""
+"""Pages of a collection endpoint; what is still to come is fetched and read meanwhile.
+
+A thread fetches the next page and takes it apart while this one is worked on. Where much is new,
+a process of its own maps and examines the records of the next page while this one is committed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
-from penstock.errors import PageRefusedError
+from penstock.errors import CursorExpiredError, PageRefusedError, UpstreamError
 from penstock.model import times
+from penstock.model.backfill import Part
+from penstock.pipeline.brief import Brief
+from penstock.pipeline.completion import Completion
 from penstock.pipeline.enumeration import Enumeration
 from penstock.pipeline.letters import Postmaster
-from penstock.pipeline.reading import RecordReader
+from penstock.pipeline.reading import Fresh, RecordReader
+from penstock.pipeline.reading_process import Reading, ReadingProcess
 from penstock.pipeline.source import Page
 from penstock.pipeline.stage import HeadsOf, Stage
 from penstock.sdk.collection import Endpoint
@@ -20,11 +28,18 @@ from penstock.sdk.request import flatten
 from penstock.telemetry import kill_point
 from penstock.upstream import template, wire
 from penstock.upstream.fields import MISSING
+from penstock.upstream.graphql import GraphQL
 from penstock.upstream.paging import Cursor, PageView
 from penstock.upstream.request import Request, Response
 from penstock.upstream.since import Since
+from penstock.upstream.trail import Trail
 
 Send = Callable[[Request], Response]
+
+NOT_MODIFIED = 304
+
+MANY_FRESH = 1_000
+"""Fresh records of an enumeration after which a process of its own is worth its start."""
 
 
 class UnreadablePageError(Exception):
@@ -37,8 +52,38 @@ class UnreadablePageError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """A response taken apart. following: the request after this one; onward: that, or what the next
+    run starts with; trail: the way so far, the following request included."""
+
+    response: Response
+    briefs: Sequence[Brief]
+    following: Request | None
+    onward: Request | None
+    trail: Trail
+
+
+@dataclass(slots=True)
+class Begun:
+    """A page whose repeated records are known. reading: of the fresh ones, where another process
+    does it."""
+
+    arrival: Arrival
+    stage: Stage
+    fresh: list[Fresh]
+    reading: Future[Reading | None] | None = None
+
+    @property
+    def page(self) -> Page:
+        arrival = self.arrival
+        cursor = arrival.onward and arrival.onward.as_json()
+        return Page(self.stage, cursor, arrival.following is not None, arrival.trail)
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionSource:
-    """Reads one collection of a connection."""
+    """Reads one collection of a connection. beside: makes the process that may read, if any may.
+    completion: fetches what the list leaves out. part: of a backfill, in place of what is new."""
 
     endpoint: Endpoint
     values: template.Values
@@ -46,77 +91,233 @@ class CollectionSource:
     postmaster: Postmaster
     send: Send
     heads_of: HeadsOf
+    beside: Callable[[], ReadingProcess] | None = None
+    completion: Completion | None = None
+    part: Part | None = None
 
     @property
     def since(self) -> Since | None:
         return self.endpoint.since
 
+    @property
+    def filtered(self) -> bool:
+        """Whether the watermark is sent."""
+        return self.since is not None and self.since.asks
+
     def pages(self, cursor: Any, enumeration: Enumeration) -> Generator[Page, None, None]:
-        request: Request | None
-        request = Request.from_json(cursor) if cursor else self.first(enumeration)
-        trail = enumeration.trail
-        with _ahead(self.send) as ahead:
-            pending = ahead(request)
-            while request is not None:
-                response = pending.result()
-                with _refusals_of(response):
-                    envelope = wire.split(response.body, self.endpoint.records)
-                    view = page_view(response, envelope)
-                    following = self.endpoint.pages.next(request, view)
-                    if following is not None:
-                        trail = trail.follow(following.as_json())
-                        pending = ahead(following)
-                kill_point("page.parsed")
-                stage = self.read(response, envelope)
-                onward = following or self.kept(request, view)
-                yield Page(stage, onward and onward.as_json(), following is not None, trail)
-                request = following
+        request, trail = self.start(cursor, enumeration)
+        arrivals = Arrivals(self.arrive, request, trail)
+        with closing(arrivals), closing(Beside(self.beside)) as beside:
+            begun: Begun | None = self.begin(arrivals.take())
+            while begun is not None:
+                ahead = self.ahead(arrivals, beside)
+                self.finish(begun)
+                ahead = ahead or self.ahead(arrivals, beside)
+                if ahead is not None:
+                    ahead.reading = beside.read(ahead)
+                yield begun.page
+                if ahead is not None:
+                    ahead = self.seen_again(ahead, begun)
+                elif arrivals.expected:
+                    beside.expect(begun)
+                    ahead = self.begin(arrivals.take())
+                begun = ahead
+
+    def start(self, cursor: Any, enumeration: Enumeration) -> tuple[Request, Trail]:
+        """The request to begin with, and the way behind it.
+
+        A resume point whose signature could not be stored leads nowhere: the enumeration is read
+        again from its first page, and what is stored already changes nothing.
+        """
+        if cursor and not cursor.get("signed"):
+            return Request.from_json(cursor), enumeration.trail
+        return self.first(enumeration), Trail()
 
     def first(self, enumeration: Enumeration) -> Request:
-        """The request for the first page, with the watermark in it where there is one."""
+        """The request for the first page: with the watermark in it where there is one, or with the
+        bounds of a backfill's slice."""
         endpoint = self.endpoint
-        body = template.deep(endpoint.json, self.values)
-        request = Request(
-            method=endpoint.method,
-            url=template.path(endpoint.path, self.values),
-            params=template.pairs(flatten(endpoint.params), self.values),
-            headers=template.pairs(endpoint.headers.items(), self.values),
-            json=None if body is MISSING else body,
-            safe=endpoint.safe,
-        )
-        request = endpoint.pages.first(request)
+        request = endpoint.pages.first(opening(endpoint, self.values))
         if endpoint.since is None:
             return request
+        if self.part is not None:
+            return endpoint.since.between(request, self.part.from_, self.part.to)
         watermark = None if enumeration.since is None else times.moment(enumeration.since)
         return endpoint.since.apply(request, watermark)
+
+    def arrive(self, request: Request, trail: Trail) -> Arrival:
+        """Send a request and take the response apart. Runs beside the work on the page before.
+
+        Raises UnreadablePageError, and what sending raises.
+        """
+        response = self.fetch(replace(request, follows=trail.steps > 0))
+        if response.skipped or self.is_unmodified(response, trail):
+            return Arrival(response, (), None, None, trail)
+        with _refusals_of(response):
+            envelope = self.split(response)
+            view = page_view(response, envelope)
+            following = self.endpoint.pages.next(request, view)
+            if following is not None:
+                trail = trail.follow(following.as_json(), view.raw)
+        onward = following or self.kept(request, view)
+        return Arrival(response, self.reader.glance(envelope.records), following, onward, trail)
+
+    def fetch(self, request: Request) -> Response:
+        """Raises CursorExpiredError where the refusal is declared to mean that."""
+        try:
+            return self.send(request)
+        except UpstreamError as error:
+            if self.endpoint.is_expired(error.status, error.body):
+                raise CursorExpiredError(
+                    f"the provider no longer knows the place to go on from: {error.message}"
+                ) from error
+            raise
+
+    def is_unmodified(self, response: Response, trail: Trail) -> bool:
+        """Whether the provider says to the time sent in a header that nothing has changed since.
+
+        Only the first answer can: the others would leave out what stands behind them.
+        """
+        header = self.since.header if self.since is not None else None
+        sent = header is not None and any(name == header for name, _ in response.request.headers)
+        return response.status == NOT_MODIFIED and sent and trail.steps == 0
+
+    def split(self, response: Response) -> wire.Envelope:
+        """The response cut into records. Where there are none, GraphQL says why in the body."""
+        try:
+            return wire.split(response.json_text(), self.endpoint.records)
+        except PageRefusedError:
+            if isinstance(self.endpoint.pages, GraphQL):
+                self.endpoint.pages.refuse(response)
+            raise
 
     def kept(self, request: Request, view: PageView) -> Request | None:
         """What the next run starts with, where the provider's cursor outlives the enumeration."""
         pages = self.endpoint.pages
         return pages.kept(request, view) if isinstance(pages, Cursor) else None
 
-    def read(self, response: Response, envelope: wire.Envelope) -> Stage:
-        """Stage one response."""
-        stage = Stage(times.microseconds(response.received_at), self.postmaster)
-        stage.responses.append(response)
-        self.reader.read_page(stage, envelope.records, response.received_at, self.heads_of)
-        return stage
+    def begin(self, arrival: Arrival) -> Begun:
+        """Find out which records of a response have to be read."""
+        kill_point("page.parsed")
+        stage = Stage(times.microseconds(arrival.response.received_at), self.postmaster)
+        stage.responses.append(arrival.response)
+        return Begun(arrival, stage, self.reader.sort_out(stage, arrival.briefs, self.heads_of))
+
+    def ahead(self, arrivals: Arrivals, beside: Beside) -> Begun | None:
+        """The page after this one, where it is here already and can be read meanwhile."""
+        if beside.is_ready and arrivals.is_here:
+            return self.begin(arrivals.take())
+        return None
+
+    def finish(self, begun: Begun) -> None:
+        """Stage the fresh records, read by the process beside or else here."""
+        reading = begun.reading.result() if begun.reading is not None else None
+        received_at = begun.arrival.response.received_at
+        if self.completion is not None:
+            listed = wire.decode_records([one.raw for one in begun.fresh])
+            whole = self.completion.of(listed)
+            self.reader.read_whole(begun.stage, begun.fresh, whole, received_at)
+        elif reading is None:
+            self.reader.read(begun.stage, begun.fresh, received_at)
+        else:
+            reading.put_into(begun.stage)
+
+    def seen_again(self, ahead: Begun, committed: Begun) -> Begun:
+        """A page begun before the one before it was committed: what that changed is asked again."""
+        changed = {candidate.document_id for candidate in committed.stage.candidates}
+        if not changed.isdisjoint(ahead.stage.repeated):
+            return self.begin(ahead.arrival)
+        for document_id in changed & ahead.stage.heads.keys():
+            del ahead.stage.heads[document_id]
+        return ahead
+
+
+class Arrivals:
+    """The responses of an enumeration, in order; the next one comes in while one is worked on."""
+
+    def __init__(
+        self, arrive: Callable[[Request, Trail], Arrival], request: Request, trail: Trail
+    ) -> None:
+        self._arrive = arrive
+
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="penstock-fetch")
+        self._pending: Future[Arrival] | None = self._thread.submit(arrive, request, trail)
+
+    @property
+    def expected(self) -> bool:
+        return self._pending is not None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the next one can be taken without waiting or an error."""
+        pending = self._pending
+        return pending is not None and pending.done() and pending.exception() is None
+
+    def take(self) -> Arrival:
+        """The next response; the one after it is on its way from here on."""
+        assert self._pending is not None  # asked for only where one is expected
+        arrival = self._pending.result()
+        self._pending = None
+        if arrival.following is not None:
+            self._pending = self._thread.submit(self._arrive, arrival.following, arrival.trail)
+        return arrival
+
+    def close(self) -> None:
+        """What is still on its way is forgotten."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+class Beside:
+    """The process that reads beside us, once an enumeration has proved long enough for one."""
+
+    def __init__(self, make: Callable[[], ReadingProcess] | None) -> None:
+        self._make = make
+
+        self._process: ReadingProcess | None = None
+        self._fresh = 0
+
+    @property
+    def is_ready(self) -> bool:
+        return self._process is not None and self._process.is_ready
+
+    def expect(self, begun: Begun) -> None:
+        """Another page follows this one: start the process if there was much to read so far."""
+        self._fresh += len(begun.fresh)
+        if self._make is not None and self._process is None and self._fresh >= MANY_FRESH:
+            self._process = self._make()
+
+    def read(self, begun: Begun) -> Future[Reading | None]:
+        assert self._process is not None  # is_ready was asked
+        return self._process.read(begun.fresh, begun.arrival.response.received_at)
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.close()
+
+
+def opening(endpoint: Endpoint, values: template.Values) -> Request:
+    """The request of an endpoint, placeholders filled, before any paging."""
+    body = template.deep(endpoint.json, values)
+    return Request(
+        method=endpoint.method,
+        url=template.path(endpoint.path, values),
+        params=template.pairs(flatten(endpoint.params), values),
+        headers=template.pairs(endpoint.headers.items(), values),
+        json=None if body is MISSING else body,
+        safe=endpoint.safe,
+    )
 
 
 def page_view(response: Response, envelope: wire.Envelope) -> PageView:
     """What a pager may look at; the last record is decoded only if it asks."""
     records = envelope.records
-    return PageView(response, envelope.rest, len(records), lambda: wire.decode_record(records[-1]))
-
-
-@contextmanager
-def _ahead(send: Send) -> Iterator[Callable[[Request], Future[Response]]]:
-    """A way to send without waiting; what is still on its way at the end is forgotten."""
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="penstock-fetch")
-    try:
-        yield lambda request: pool.submit(send, request)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    return PageView(
+        response,
+        envelope.rest,
+        len(records),
+        last=lambda: wire.decode_record(records[-1]),
+        raw=records,
+    )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from penstock.contracts.registry import contract
 from penstock.model.identity import as_text
 from penstock.model.outcome import Outcome
 from penstock.model.rejection import Flag, Rejection, rejected
@@ -161,13 +162,13 @@ def _created(candidate: Candidate, head: Head | None) -> NewVersion:
         raise AssertionError("a delete creates nothing")
     return NewVersion(
         candidate.document_id,
-        candidate.contract.document_type,
+        candidate.document_type,
         candidate.key,
         accepted.source_id,
         1,
         None if head is None else head.version_no,
         LIVE,
-        candidate.contract.version,
+        candidate.contract_version,
         accepted.payload_hash,
         candidate.raw_mark,
         accepted.content,
@@ -187,7 +188,7 @@ def _updated(candidate: Candidate, head: Head, before: bytes) -> NewVersion | Re
     accepted = candidate.accepted
     if accepted is None:
         return _deleted(candidate, head, before)
-    errors, warnings = candidate.contract.compare(before, accepted)
+    errors, warnings = contract(candidate.document_type).compare(before, accepted)
     if errors:
         return Rejection(tuple(errors))
     flags = (*accepted.flags, *warnings, *_reused_revision(candidate, head))
@@ -198,16 +199,16 @@ def _updated(candidate: Candidate, head: Head, before: bytes) -> NewVersion | Re
 
 def _deleted(candidate: Candidate, head: Head, before: bytes) -> NewVersion:
     """The last content once more, with the state that says it has ended."""
-    facets = candidate.contract.facets(before)
+    facets = contract(candidate.document_type).facets(before)
     return NewVersion(
         document_id=candidate.document_id,
-        document_type=candidate.contract.document_type,
+        document_type=candidate.document_type,
         idempotency_key=candidate.key,
         source_id=head.source_id,
         version=head.version + 1,
         previous=head.version_no,
         state=DELETED,
-        contract_version=candidate.contract.version,
+        contract_version=candidate.contract_version,
         payload_hash=head.payload_hash,
         raw_mark=None,
         content=before,
@@ -226,13 +227,13 @@ def _deleted(candidate: Candidate, head: Head, before: bytes) -> NewVersion:
 def _grave(candidate: Candidate) -> NewVersion:
     return NewVersion(
         document_id=candidate.document_id,
-        document_type=candidate.contract.document_type,
+        document_type=candidate.document_type,
         idempotency_key=candidate.key,
         source_id=candidate.source_id or "",
         version=0,
         previous=None,
         state=GRAVE,
-        contract_version=candidate.contract.version,
+        contract_version=candidate.contract_version,
         payload_hash=b"",
         raw_mark=None,
         content=b"",

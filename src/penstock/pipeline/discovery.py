@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,29 +15,45 @@ from penstock.errors import (
     SettingsError,
 )
 from penstock.model.connection import Account
+from penstock.pipeline.letters import record_bytes
 from penstock.pipeline.mapping import mapping_error
 from penstock.pipeline.reading import Installation
 from penstock.sdk.host import entered
-from penstock.sdk.request import Http, RouteRequest
+from penstock.sdk.request import Door, Http
 from penstock.sdk.results import IngestStatus
 from penstock.telemetry import event
+from penstock.upstream.files import Download
 from penstock.upstream.request import Request, Response
+from penstock.vault.redaction import Redactor
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryHost:
     """The door during discovery: requests and log lines, no ingest."""
 
-    door: Callable[[Request], Response]
+    door: Door
+
+    @property
+    def redact(self) -> Redactor:
+        return self.door.redact
 
     def send(self, request: Request) -> Response:
-        return self.door(request)
+        return self.door.send(request)
+
+    def send_many(self, requests: Sequence[Request]) -> list[Response]:
+        return self.door.send_many(requests)
+
+    def download(self, request: Request) -> Download:
+        return self.door.download(request)
 
     def status(self) -> IngestStatus:
         return "observed"
 
+    def wake(self, stream: str, *, full: bool) -> None:
+        raise OutsideRouteError("a discovery answers Account; streams are woken by routes")
+
     def log(self, message: str) -> None:
-        event("discovery.said", said=message[:1000])
+        event("discovery.said", said=self.redact(message)[:1000])
 
     def ingest(self, stream: str, submissions: Any, *, continue_on_error: bool) -> Any:
         raise OutsideRouteError("a discovery answers Account; records are ingested by routes")
@@ -46,9 +62,7 @@ class DiscoveryHost:
         raise OutsideRouteError("a discovery answers Account; records are ingested by routes")
 
 
-def discover(
-    installation: Installation, send: Callable[[Request], Response], clock: Clock
-) -> list[Account]:
+def discover(installation: Installation, door: Door, clock: Clock) -> list[Account]:
     """The accounts that the connection opens; empty where the connector has no discovery.
 
     Raises what the requests raise, ConnectorError for another answer than Account.
@@ -56,22 +70,8 @@ def discover(
     function = installation.loaded.connector.discovery
     if function is None:
         return []
-    host = DiscoveryHost(send)
-    connection = installation.connection
-    request = RouteRequest(
-        stream="",
-        cursor=None,
-        watermark=None,
-        full=False,
-        from_=None,
-        to=None,
-        now=clock.now(),
-        settings=connection.settings,
-        account=connection.account,
-        facts=connection.account.facts if connection.account else {},
-        http=Http(host.send),
-        log=host.log,
-    )
+    host = DiscoveryHost(door)
+    request = installation.request("", Http(host), clock.now(), host.log)
     try:
         with entered(host):
             answer = function(request)
@@ -79,8 +79,11 @@ def discover(
         raise
     except Exception as error:
         told = mapping_error(error).message.replace("the mapping raised", "raised", 1)
-        raise RouteFailedError(f"the discovery {told}") from error
-    return _accounts(answer)
+        raise RouteFailedError(f"the discovery {host.redact(told)}") from error
+    accounts = _accounts(answer)
+    for account in accounts:
+        _refuse_secrets(account, host.redact)
+    return accounts
 
 
 def the_one(accounts: Sequence[Account], known: Account | None) -> Account | None:
@@ -98,6 +101,17 @@ def the_one(accounts: Sequence[Account], known: Account | None) -> Account | Non
             f"to {known.id} ({known.name}); make a new connection for the other account"
         )
     return found or known
+
+
+def _refuse_secrets(account: Account, redact: Redactor) -> None:
+    """Facts stand in requests and are shown: hiding a part of one would break it unseen."""
+    for name, value in {"name": account.name, **account.facts}.items():
+        written = record_bytes(value)
+        if redact.data(written) != written:
+            raise ConnectorError(
+                f"the discovery puts a secret of the connection into {name!r} of its Account, "
+                "which is stored and shown openly: leave it out"
+            )
 
 
 def _accounts(answer: Any) -> list[Account]:

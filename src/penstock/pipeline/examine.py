@@ -20,6 +20,8 @@ class Origin(NamedTuple):
     """What is known of a record beside its submission.
 
     received_at: microseconds. key, document_id: what a first glance at the record showed already.
+    as_of: the event's own time, None for the time of reception. gone: where the record was handed
+    over as ended, which nothing in it says.
     """
 
     received_at: int
@@ -29,18 +31,21 @@ class Origin(NamedTuple):
     page_index: int | None = None
     key: str | None = None
     document_id: bytes | None = None
+    as_of: int | None = None
+    gone: Gone | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Examines the submissions of one document type of one connection."""
+    """Examines what is handed over for one stream of a connection as one document type."""
 
+    stream: str
     contract: Contract
     name: Callable[[str], bytes]
 
     @classmethod
-    def for_type(cls, workspace: str, connection: str, contract: Contract) -> Desk:
-        return cls(contract, document_namer(workspace, connection, contract.document_type))
+    def for_type(cls, workspace: str, connection: str, stream: str, contract: Contract) -> Desk:
+        return cls(stream, contract, document_namer(workspace, connection, contract.document_type))
 
     def examine(self, submission: Submission, origin: Origin) -> Candidate | Rejection:
         key, source_id = submission.key, submission.source_id
@@ -58,7 +63,9 @@ class Desk:
             return accepted
         return Candidate(
             (seen and origin.document_id) or self.name(key),
-            self.contract,
+            self.stream,
+            self.contract.document_type,
+            self.contract.version,
             key,
             accepted.source_id,
             accepted,
@@ -66,8 +73,7 @@ class Desk:
             accepted.source_updated_at,
             origin.received_at if submission.as_of is None else submission.as_of,
             origin.raw_mark,
-            origin.raw,
-            submission.payload,
+            submission.payload if origin.raw is None else None,
             origin.page_index,
         )
 
@@ -78,7 +84,9 @@ class Desk:
             return rejected("invalid_format", "the time of a delete must carry its zone")
         return Candidate(
             self.name(key),
-            self.contract,
+            self.stream,
+            self.contract.document_type,
+            self.contract.version,
             key,
             source_id,
             None,
@@ -86,7 +94,6 @@ class Desk:
             None if gone.at is None else times.microseconds(gone.at),
             origin.received_at if submission.as_of is None else submission.as_of,
             None,
-            origin.raw,
             None,
             origin.page_index,
         )

@@ -13,6 +13,7 @@ from penstock.sdk.emit import Emit, Gone
 from penstock.sdk.submission import Submission
 from penstock.upstream.fields import MISSING, Path
 
+NOW_GONE = Gone()
 FRAMES = 3
 TEXT = 200
 
@@ -90,14 +91,24 @@ def submissions(
 
 
 def gone(
-    mapping: RecordMapping, namer: RecordNamer, record: Any, as_of: int | None
+    mapping: RecordMapping,
+    namer: RecordNamer,
+    record: Any,
+    as_of: int | None,
+    ended: Gone = NOW_GONE,
 ) -> list[Submission] | Rejection:
     """The tombstone of a record of which perhaps only the id is known."""
     try:
         key = namer.key(mapping.document, namer.record_id(record))
     except Exception as error:
         return mapping_error(error)
-    return [Submission(mapping.document, Gone(), key, None, None, as_of)]
+    return [Submission(mapping.document, ended, key, None, None, as_of)]
+
+
+def completion_error(error: Exception) -> Rejection:
+    """The same for what was to complete a listed record."""
+    told = mapping_error(error).message.replace("the mapping raised", "its completion raised", 1)
+    return rejected("mapping_error", told)
 
 
 def mapping_error(error: Exception) -> Rejection:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from penstock.model.rejection import Rejection
-from penstock.model.unit import Head, MovedMarks, NewLetter
+from penstock.model.unit import ArchivedPage, Head, MovedMarks, NewLetter, Wake
 from penstock.pipeline.candidate import Candidate
 from penstock.pipeline.letters import Postmaster, Subject
+from penstock.pipeline.look import Look
 from penstock.upstream.request import Response
 
 HeadsOf = Callable[[Sequence[bytes]], Mapping[bytes, Head]]
@@ -18,15 +19,24 @@ HeadsOf = Callable[[Sequence[bytes]], Mapping[bytes, Head]]
 class Stage:
     """Filled while a page is read; becomes a unit of work.
 
-    responses: what the page came from, oldest first. heads: those already looked up, None where
+    responses: what the page came from, oldest first. raws: records as received, by their place in
+    the page, of those that were read. heads: those already looked up, None where
     there is none. repeated: ids of documents whose raw record
     is the very one that made their current version (nothing more is asked of them); marks: those
-    of them whose as_of moves. high: greatest time of change of the fetched records, microseconds.
+    of them whose as_of moves. high, low: greatest and least time of change of the fetched records,
+    microseconds; unmarked: how many of them have none that can be read; unmoved: how many changed
+    and kept theirs, known once the page is decided.
+
+    archived: responses of a page that was held, as they are kept. wakes: streams made due. sighted:
+    ids of the records' own documents, where absence proves a delete; nameless: records that show
+    no id there. absent: whether the candidates are deletes so proven, and no page at all. looks:
+    what the records showed, by the stream whose mapping read them.
     """
 
     received_at: int
     postmaster: Postmaster
     responses: list[Response] = field(default_factory=list)
+    raws: dict[int, bytes] = field(default_factory=dict)
     candidates: list[Candidate] = field(default_factory=list)
     heads: dict[bytes, Head | None] = field(default_factory=dict)
     repeated: list[bytes] = field(default_factory=list)
@@ -38,6 +48,15 @@ class Stage:
     mapping_errors: int = 0
     rejected: int = 0
     high: int | None = None
+    low: int | None = None
+    unmarked: int = 0
+    unmoved: int = 0
+    archived: list[ArchivedPage] = field(default_factory=list)
+    wakes: list[Wake] = field(default_factory=list)
+    sighted: list[bytes] = field(default_factory=list)
+    nameless: int = 0
+    looks: dict[str, Look] = field(default_factory=dict)
+    absent: bool = False
 
     def set_aside(self, subject: Subject, rejection: Rejection) -> NewLetter:
         """Count and keep a record that did not become a candidate."""
@@ -49,6 +68,21 @@ class Stage:
             self.rejected += 1
         return letter
 
+    def come_before(self, cutoff_at: int) -> None:
+        """Nothing in it counts as received later than that, microseconds: what the live stream has
+        stored since stays, whatever a backfill shows later. Its sightings prove nothing."""
+        self.candidates = [c._replace(as_of=min(c.as_of, cutoff_at)) for c in self.candidates]
+        self.letters = [replace(one, as_of=min(one.as_of, cutoff_at)) for one in self.letters]
+        marks = [mark._replace(as_of=min(mark.as_of, cutoff_at)) for mark in self.marks]
+        self.marks = [mark for mark in marks if self._is_news(mark)]
+        self.sighted = []
+
+    def look(self, stream: str) -> Look:
+        """The look at the records that this stream's mapping reads."""
+        if stream not in self.looks:
+            self.looks[stream] = Look()
+        return self.looks[stream]
+
     def look_up(self, ids: Iterable[bytes], heads_of: HeadsOf) -> Mapping[bytes, Head | None]:
         """The heads of these documents (and all looked up before), None where there is none."""
         known = self.heads
@@ -57,7 +91,12 @@ class Stage:
             known.update(heads_of(missing))
         return known
 
+    def _is_news(self, mark: MovedMarks) -> bool:
+        head = self.heads.get(mark.document_id)
+        return head is None or mark.as_of > head.as_of
+
     def saw(self, moment: int | None) -> None:
         """A time of change among the fetched records."""
-        if moment is not None and (self.high is None or moment > self.high):
-            self.high = moment
+        if moment is not None:
+            self.high = moment if self.high is None else max(self.high, moment)
+            self.low = moment if self.low is None else min(self.low, moment)

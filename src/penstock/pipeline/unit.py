@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import zstandard
 
 from penstock.errors import WriteConflictError
 from penstock.model import times
+from penstock.model.drift import Observed
 from penstock.model.outcome import Counters, Outcome
 from penstock.model.unit import (
     ArchivedPage,
@@ -17,14 +19,17 @@ from penstock.model.unit import (
     ClosedLetter,
     Lease,
     NewLetter,
+    Seal,
     UnitOfWork,
 )
 from penstock.pipeline.candidate import Candidate
-from penstock.pipeline.decide import Effects, Verdict, effects, verdicts, wanted
+from penstock.pipeline.cleansing import cleansed
+from penstock.pipeline.decide import Effects, Heads, Verdict, effects, verdicts, wanted
 from penstock.pipeline.letters import Subject
 from penstock.pipeline.stage import Stage
 from penstock.store.roles import Documents
 from penstock.upstream.request import Response
+from penstock.vault.redaction import NOTHING_HIDDEN, Redactor
 
 ATTEMPTS = 5
 ZSTD_LEVEL = 1
@@ -32,7 +37,7 @@ ZSTD_LEVEL = 1
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a unit carries beside its records."""
+    """What a unit carries beside its records. released, seal, observed: see UnitOfWork."""
 
     workspace: str
     connection: str
@@ -43,6 +48,9 @@ class Frame:
     unit_no: int = 0
     checkpoint: Checkpoint | None = None
     closed: tuple[ClosedLetter, ...] = ()
+    released: int | None = None
+    seal: Seal | None = None
+    observed: tuple[Observed, ...] = ()
 
 
 class UnitWriter:
@@ -50,11 +58,21 @@ class UnitWriter:
 
     commit: the store's, or one that keeps nothing (observation). A unit that met another writer
     is decided again on the fresh state, at most ATTEMPTS times; then WriteConflictError passes.
+    redact: takes the connection's secrets out of what is kept.
     """
 
-    def __init__(self, documents: Documents, commit: Callable[[UnitOfWork], None]) -> None:
+    def __init__(
+        self,
+        documents: Documents,
+        commit: Callable[[UnitOfWork], None],
+        redact: Redactor = NOTHING_HIDDEN,
+    ) -> None:
         self.documents = documents
-        self.commit = commit
+        self.redact = redact
+        self._commit = commit
+
+    def commit(self, unit: UnitOfWork) -> None:
+        self._commit(cleansed(unit, self.redact))
 
     def write(self, stage: Stage, frame: Frame) -> Counters:
         """Commit the stage; what it came to."""
@@ -76,6 +94,7 @@ class UnitWriter:
                     raise
                 stage.heads.clear()
                 continue
+            stage.unmoved = sum(map(partial(_is_unmoved, found), stage.candidates, decided))
             return unit.counters
         raise AssertionError("unreachable")
 
@@ -83,7 +102,8 @@ class UnitWriter:
 def compose(stage: Stage, frame: Frame, decided: Sequence[Verdict], written: Effects) -> UnitOfWork:
     """The unit as one value."""
     letters = (*stage.letters, *_refused_letters(stage, written))
-    archived = bool(written.versions or letters)
+    drifted = any(one.drifts for one in frame.observed)
+    archived = bool(written.versions or letters or drifted)
     return UnitOfWork(
         workspace=frame.workspace,
         connection=frame.connection,
@@ -92,7 +112,7 @@ def compose(stage: Stage, frame: Frame, decided: Sequence[Verdict], written: Eff
         recorded_at=frame.recorded_at,
         lease=frame.lease,
         unit_no=frame.unit_no,
-        pages=tuple(archive(r) for r in stage.responses) if archived else (),
+        pages=(*stage.archived, *map(archive, stage.responses)) if archived else (),
         versions=written.versions,
         marks=(*stage.marks, *written.marks),
         letters=letters,
@@ -100,6 +120,11 @@ def compose(stage: Stage, frame: Frame, decided: Sequence[Verdict], written: Eff
         accepted=_accepted(stage, written),
         checkpoint=frame.checkpoint,
         counters=tally(stage, decided, written),
+        released=frame.released,
+        sighted=tuple(stage.sighted),
+        seal=frame.seal,
+        wakes=tuple(stage.wakes),
+        observed=frame.observed,
     )
 
 
@@ -111,7 +136,7 @@ def tally(stage: Stage, decided: Sequence[Verdict], written: Effects) -> Counter
     counts[Outcome.UNCHANGED] += len(stage.repeated)
     counts[Outcome.REJECTED] += stage.rejected
     return Counters(
-        pages=1,
+        pages=0 if stage.absent else 1,
         fetched=stage.fetched,
         extra_emits=stage.extra_emits,
         filtered=stage.filtered,
@@ -122,19 +147,34 @@ def tally(stage: Stage, decided: Sequence[Verdict], written: Effects) -> Counter
         unchanged=counts[Outcome.UNCHANGED],
         stale=counts[Outcome.STALE],
         rejected=counts[Outcome.REJECTED],
+        unmarked=stage.unmarked,
+        absent=counts[Outcome.UPDATED] if stage.absent else 0,
+    )
+
+
+def _is_unmoved(heads: Heads, candidate: Candidate, verdict: Verdict) -> bool:
+    """Whether other content came with the same time of change."""
+    head = heads.get(candidate.document_id)
+    changed = verdict.outcome is Outcome.UPDATED and candidate.accepted is not None
+    return bool(
+        changed
+        and head is not None
+        and candidate.source_updated_at is not None
+        and candidate.source_updated_at == head.source_updated_at
     )
 
 
 def archive(response: Response) -> ArchivedPage:
-    """A response as it is kept: compressed, its URL without credentials."""
+    """A response as it is kept: compressed, URL and body without credentials."""
+    body = response.redact.data(response.body)
     return ArchivedPage(
         url=response.url,
         status=response.status,
         content_type=response.headers.get("content-type", ""),
         received_at=times.microseconds(response.received_at),
-        sha256=hashlib.sha256(response.body).digest(),
-        size=len(response.body),
-        body=zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(response.body),
+        sha256=hashlib.sha256(body).digest(),
+        size=len(body),
+        body=zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(body),
     )
 
 
@@ -151,21 +191,29 @@ def _accepted(stage: Stage, written: Effects) -> tuple[bytes, ...]:
 
 def _refused_letters(stage: Stage, written: Effects) -> list[NewLetter]:
     return [
-        stage.postmaster.write(subject_of(stage.candidates[index]), rejection, stage.received_at)
+        stage.postmaster.write(
+            subject_of(stage.candidates[index], stage.raws), rejection, stage.received_at
+        )
         for index, rejection in written.refused.items()
     ]
 
 
-def subject_of(candidate: Candidate) -> Subject:
-    """The letter's subject for a record that passed its contract and met the store's refusal."""
+def subject_of(candidate: Candidate, raws: Mapping[int, bytes]) -> Subject:
+    """The letter's subject for a record that passed its contract and met the store's refusal.
+
+    Of the deletes only those that a route handed over by key can meet one.
+    """
     return Subject(
-        document_type=candidate.contract.document_type,
+        stream=candidate.stream,
+        document_type=candidate.document_type,
         key=candidate.key,
         source_id=candidate.source_id,
         document_id=candidate.document_id,
-        contract_version=candidate.contract.version,
-        raw=candidate.raw,
+        contract_version=candidate.contract_version,
+        raw=raws.get(candidate.page_index) if candidate.page_index is not None else None,
         payload=candidate.payload,
         page_index=candidate.page_index,
         as_of=candidate.as_of,
+        gone=candidate.gone,
+        source_version=candidate.source_version,
     )

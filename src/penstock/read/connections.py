@@ -11,7 +11,10 @@ from penstock.read import notation
 
 @dataclass(frozen=True, slots=True)
 class ConnectionView:
-    """secrets: the names of the settings that are sealed."""
+    """secrets: the names of the settings that are sealed. facts: what came with its tokens.
+
+    reason: why it needs somebody, None where it does not.
+    """
 
     name: str
     connector: str
@@ -23,6 +26,8 @@ class ConnectionView:
     secrets: tuple[str, ...]
     allow_loopback: bool
     created_at: str | None
+    facts: dict[str, Any]
+    reason: str | None
 
     @classmethod
     def of(cls, connection: Connection, secrets: tuple[str, ...] = ()) -> ConnectionView:
@@ -37,6 +42,8 @@ class ConnectionView:
             secrets=secrets,
             allow_loopback=connection.allow_loopback,
             created_at=notation.instant(connection.created_at),
+            facts=connection.facts,
+            reason=connection.reason,
         )
 
     def as_json(self) -> dict[str, Any]:

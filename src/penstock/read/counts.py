@@ -1,4 +1,4 @@
-"""How much there is: documents by type, open dead letters by reason."""
+"""How much there is: documents by type, open dead letters by reason, waiting drift by kind."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """documents: type to {"documents", "deleted", "versions"}. letters: reason to open letters."""
+    """documents: type to {"documents", "deleted", "versions"}. letters: reason to open letters.
+    drift: kind to how many wait to be accepted."""
 
     documents: Mapping[str, Mapping[str, int]]
     letters: Mapping[str, int]
+    drift: Mapping[str, int]
 
     @property
     def open_letters(self) -> int:
@@ -22,4 +24,5 @@ class Counts:
         return {
             "documents": {kind: dict(counts) for kind, counts in self.documents.items()},
             "dead_letters": dict(self.letters),
+            "drift": dict(self.drift),
         }

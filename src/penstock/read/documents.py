@@ -10,7 +10,7 @@ from penstock.model.identity import as_text, version_id
 from penstock.model.run import Run
 from penstock.model.unit import DocumentState
 from penstock.read import notation
-from penstock.store.roles import StoredDocument, StoredPage, StoredVersion
+from penstock.store.rows import StoredDocument, StoredPage, StoredVersion
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from typing import Any
 
 from penstock.model.connection import Connection, ConnectionState
 from penstock.read.counts import Counts
+from penstock.read.deletes import WaitingDeletes
 from penstock.read.streams import StreamView
-from penstock.store.roles import StoreFacts
+from penstock.store.rows import StoreFacts
 
 QUIET_STATES = frozenset({"ok", "new"})
 
@@ -52,11 +53,13 @@ def findings(
     connections: list[Connection],
     streams: list[StreamView],
     counts: Counts,
+    deletes: tuple[WaitingDeletes, ...],
 ) -> tuple[str, ...]:
     """Everything that wants attention, the most pressing first."""
     return (
         *facts.hazards,
         *(["the database schema is not current: penstock db upgrade"] * (not facts.schema_current)),
+        *(c.reason for c in connections if c.reason),
         *(_standing(stream) for stream in streams if stream.state not in QUIET_STATES),
         *(
             f"connection {connection.name} is paused"
@@ -64,13 +67,21 @@ def findings(
             if connection.state is ConnectionState.PAUSED
         ),
         *_letters(counts),
+        *_drift(counts),
+        *map(_waiting, deletes),
+    )
+
+
+def _waiting(deletes: WaitingDeletes) -> str:
+    return (
+        f"{deletes.gone} of {deletes.documents} documents of {deletes.connection} "
+        f"{deletes.stream} are no longer listed: penstock deletes"
     )
 
 
 def _standing(stream: StreamView) -> str:
-    since = f" since {stream.since}" if stream.since else ""
     reason = f": {stream.reason}" if stream.reason else ""
-    return f"stream {stream.connection} {stream.stream} is {stream.state}{since}{reason}"
+    return f"stream {stream.connection} {stream.stream} is {stream.standing}{reason}"
 
 
 def _letters(counts: Counts) -> list[str]:
@@ -78,3 +89,10 @@ def _letters(counts: Counts) -> list[str]:
         return []
     shown = ", ".join(f"{number} {reason}" for reason, number in sorted(counts.letters.items()))
     return [f"{counts.open_letters} open dead letters ({shown}): penstock dead-letters list"]
+
+
+def _drift(counts: Counts) -> list[str]:
+    if not counts.drift:
+        return []
+    shown = ", ".join(f"{number} {kind}" for kind, number in sorted(counts.drift.items()))
+    return [f"providers' records have changed ({shown}): penstock drift"]

@@ -8,14 +8,17 @@ from typing import Any
 
 from penstock.model.identity import as_text
 from penstock.read import notation
-from penstock.store.roles import StoredLetter
+from penstock.store.rows import StoredLetter
 
 
 @dataclass(frozen=True, slots=True)
 class LetterView:
     """A dead letter.
 
-    raw: the provider's bytes. payload: what the mapping made of them, None where it made nothing.
+    stream: the one whose mapping made it; run: the one that met it last, perhaps another stream's.
+    raw: the provider's bytes. payload: what the mapping made of them, None where it made nothing;
+    where it was handed over as gone, {at, source_version}. parent_id: the document below which a
+    child collection found it.
     """
 
     letter_id: str
@@ -41,6 +44,8 @@ class LetterView:
     first_seen_at: str | None
     last_seen_at: str | None
     closed_at: str | None
+    gone: bool
+    parent_id: str | None
 
     @classmethod
     def of(cls, row: StoredLetter) -> LetterView:
@@ -68,6 +73,8 @@ class LetterView:
             first_seen_at=notation.instant(row.first_seen_at),
             last_seen_at=notation.instant(row.last_seen_at),
             closed_at=notation.instant(row.closed_at),
+            gone=row.gone,
+            parent_id=as_text(row.parent_id) if row.parent_id else None,
         )
 
     @property

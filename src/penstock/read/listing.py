@@ -45,6 +45,14 @@ def write_place(*parts: str) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).rstrip(b"=").decode()
 
 
+def read_number(text: str) -> int:
+    """The number again, where the place is one. Raises UsageError likewise."""
+    (number,) = read_place(text, 1)
+    if not number.isdecimal():
+        raise UsageError(f"{text[:64]!r} belongs to another listing")
+    return int(number)
+
+
 def read_place(text: str, parts: int) -> tuple[str, ...]:
     """The parts again. Raises UsageError for text that `write_place` did not make."""
     try:

@@ -18,6 +18,11 @@ def instant(micros: int | None) -> str | None:
     return None if micros is None else times.write(times.moment(micros))
 
 
+def to_the_second(instant: str | None) -> str | None:
+    """Canonical instant text without its fraction; finer is only for machines."""
+    return None if instant is None else instant[: len("2026-03-02T10:00:00")] + "Z"
+
+
 def digits(value: bytes | None) -> str | None:
     """Lower-case hex."""
     return None if value is None else value.hex()

@@ -14,7 +14,8 @@ OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """work_seconds: from the first request to the last commit."""
+    """work_seconds: from the first request to the last commit. partition: of a backfill, "" for
+    the stream itself."""
 
     run_no: int
     connection: str
@@ -30,6 +31,7 @@ class RunView:
     finished_at: str | None
     work_seconds: float
     counters: Counters
+    partition: str = ""
 
     @classmethod
     def of(cls, run: Run) -> RunView:
@@ -48,6 +50,7 @@ class RunView:
             finished_at=notation.instant(run.finished_at),
             work_seconds=run.work_us / 1_000_000,
             counters=run.counters,
+            partition=run.partition,
         )
 
     def as_json(self) -> dict[str, Any]:

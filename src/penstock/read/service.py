@@ -5,16 +5,20 @@ from __future__ import annotations
 from penstock.contracts.registry import contract
 from penstock.errors import UsageError
 from penstock.model.identity import as_text, from_text
+from penstock.model.shape import Shape
 from penstock.model.unit import DocumentState, LetterState
 from penstock.read import health
 from penstock.read.connections import ConnectionView
 from penstock.read.counts import Counts
+from penstock.read.deletes import WaitingDeletes
 from penstock.read.documents import DocumentStory, DocumentView, Provenance, VersionView
+from penstock.read.drift import DriftView, ShapeView
 from penstock.read.letters import LetterView
-from penstock.read.listing import Listing, cut, read_place, write_place
+from penstock.read.listing import Listing, cut, read_number, read_place, write_place
 from penstock.read.runs import RunView
 from penstock.read.streams import StreamView
-from penstock.store.roles import Store, StoredDocument
+from penstock.store.roles import Store
+from penstock.store.rows import StoredDocument
 
 LIMIT = 100
 
@@ -119,7 +123,46 @@ class ReadService:
     def streams(self, connection: str | None = None) -> tuple[StreamView, ...]:
         """Streams that ran or were set at least once."""
         rows = self._store.streams.list(self._workspace, connection)
-        return tuple(StreamView.of(row) for row in rows)
+        its = {each.name: each for each in self._store.connections.list(self._workspace)}
+        views = (StreamView.of(row) for row in rows)
+        return tuple(v.under(its[v.connection]) if v.connection in its else v for v in views)
+
+    def drifts(
+        self,
+        connection: str | None = None,
+        stream: str | None = None,
+        *,
+        accepted: bool | None = False,
+        limit: int = LIMIT,
+        after: str | None = None,
+    ) -> Listing[DriftView]:
+        """Drift that waits to be accepted, as it was seen; accepted None means all of it."""
+        if connection is not None:
+            self.connection(connection)
+        behind = read_number(after) if after else 0
+        rows = self._store.shapes.drifts(
+            self._workspace,
+            connection=connection,
+            stream=stream,
+            accepted=accepted,
+            after=behind,
+            limit=_checked(limit) + 1,
+        )
+        return cut([DriftView.of(row) for row in rows], limit, lambda v: write_place(str(v.id)))
+
+    def shape(self, connection: str, stream: str) -> ShapeView:
+        """What the records of a stream look like; without fields before the first ones."""
+        self.connection(connection)
+        stored = self._store.shapes.get(self._workspace, connection, stream)
+        shape = Shape() if stored is None else Shape.from_bytes(stored)
+        return ShapeView.of(connection, stream, shape)
+
+    def deletes(self, connection: str | None = None) -> tuple[WaitingDeletes, ...]:
+        """Streams of which too much is gone at once, so that a person is asked."""
+        if connection is not None:
+            self.connection(connection)
+        waiting = self._store.sweeps.waiting(self._workspace, connection)
+        return tuple(map(WaitingDeletes.of, waiting))
 
     def connections(self) -> tuple[ConnectionView, ...]:
         """All connections, by name."""
@@ -138,10 +181,11 @@ class ReadService:
         return ConnectionView.of(row, self._secrets(name))
 
     def counts(self, connection: str | None = None) -> Counts:
-        """Documents by type and open dead letters by reason."""
+        """Documents by type, open dead letters by reason, waiting drift by kind."""
         return Counts(
             documents=self._store.reader.counts(self._workspace, connection=connection),
             letters=self._store.letters.counts(self._workspace, connection=connection),
+            drift=self._store.shapes.counts(self._workspace, connection=connection),
         )
 
     def health(self) -> health.Health:
@@ -154,7 +198,9 @@ class ReadService:
             store=facts,
             connections=len(connections),
             counts=counts,
-            findings=health.findings(facts, connections, list(self.streams()), counts),
+            findings=health.findings(
+                facts, connections, list(self.streams()), counts, self.deletes()
+            ),
         )
 
     def _place_behind(self, rows: list[StoredDocument], connection: str | None) -> str | None:

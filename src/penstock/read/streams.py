@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from penstock.model.connection import StreamState
+from penstock.model.connection import Connection, ConnectionState, StreamState
+from penstock.model.standing import Condition
 from penstock.read import notation
+from penstock.read.connections import ConnectionView
 
 
 @dataclass(frozen=True, slots=True)
 class StreamView:
     """cursor: the connector's own resume point. since: when the state last changed.
 
-    lease_owner is None where nobody works on the stream.
+    lease_owner is None where nobody works on the stream. full_at: when the last complete
+    enumeration of everything began. notes: what is doubtful about the cursor.
     """
 
     connection: str
@@ -29,6 +32,8 @@ class StreamView:
     lease_owner: str | None
     lease_until: str | None
     epoch: int
+    full_at: str | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, row: StreamState) -> StreamView:
@@ -47,6 +52,8 @@ class StreamView:
             lease_owner=row.lease_owner if held else None,
             lease_until=notation.instant(row.lease_until) if held else None,
             epoch=row.epoch,
+            full_at=notation.instant(row.full_at),
+            notes=row.notes,
         )
 
     @classmethod
@@ -56,7 +63,7 @@ class StreamView:
             connection=connection,
             stream=stream,
             partition="",
-            state="new",
+            state=Condition.NEW,
             reason=None,
             since=None,
             cursor=None,
@@ -67,6 +74,21 @@ class StreamView:
             lease_until=None,
             epoch=0,
         )
+
+    @property
+    def standing(self) -> str:
+        """State with the time that belongs to it: "parked until …", "upstream_failing since …"."""
+        if self.state in (Condition.PARKED, Condition.RATE_LIMITED) and self.next_run_at:
+            return f"{self.state} until {notation.to_the_second(self.next_run_at)}"
+        if self.since and self.state not in (Condition.NEW, Condition.OK):
+            return f"{self.state} since {notation.to_the_second(self.since)}"
+        return self.state
+
+    def under(self, connection: Connection | ConnectionView) -> StreamView:
+        """The view as its connection lets it be: where that has lost its access, no stream runs."""
+        if connection.state != ConnectionState.NEEDS_REAUTH:
+            return self
+        return replace(self, state=Condition.NEEDS_REAUTH.value, reason=connection.reason)
 
     def as_json(self) -> dict[str, Any]:
         return notation.members(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from penstock.errors import ConnectorError
 from penstock.sdk.declared import Place
@@ -14,11 +14,20 @@ from penstock.upstream.since import Since
 
 IdPath = str | tuple[str, ...] | Callable[[Any], Any]
 MappingFunction = Callable[..., Any]
+Deletes = Literal["absent"]
+Parents = Literal["all", "changed"]
+MOST_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """How a collection is fetched. Strings may hold templates such as {settings.x}."""
+    """How a collection is fetched. Strings may hold templates such as {settings.x}.
+
+    expired: the answers that say that the place to go on from is gone: statuses, or texts in the
+    body of a 4xx. deletes: "absent" where a record counts as gone once two complete enumerations
+    in a row lack it. parent: the stream whose stored documents this is fetched below, one after the
+    other or at_once of them; parents: "all" of them in each run, or only the "changed" ones.
+    """
 
     method: str
     path: str
@@ -29,6 +38,25 @@ class Endpoint:
     records: str = ""
     pages: Pager = field(default_factory=SinglePage)
     since: Since | None = None
+    rate: str | None = None
+    cost: int = 1
+    expired: tuple[int | str, ...] = ()
+    deletes: Deletes | None = None
+    parent: str | None = None
+    parents: Parents = "all"
+    at_once: int = 4
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether absence proves a delete."""
+        return self.deletes == "absent"
+
+    def is_expired(self, status: int, body: bytes) -> bool:
+        """Whether a final refusal says that the place to go on from is gone."""
+        if not 400 <= status < 500:
+            return False
+        texts = (sign.encode() for sign in self.expired if isinstance(sign, str))
+        return status in self.expired or any(text in body for text in texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +73,29 @@ class RecordMapping:
     takes_context: bool
     place: Place
     endpoint: Endpoint | None = None
+
+
+def check_children(
+    stream: str, parent: str | None, parents: Parents, at_once: int, deletes: Deletes | None
+) -> None:
+    """Raises ConnectorError for a child collection that cannot be."""
+    if parents not in get_args(Parents):
+        raise ConnectorError(
+            f"collection {stream}: parents={parents!r} must be one of "
+            f"{', '.join(get_args(Parents))}"
+        )
+    if type(at_once) is not int or not 1 <= at_once <= MOST_AT_ONCE:
+        raise ConnectorError(
+            f"collection {stream}: at_once must be a whole number from 1 to {MOST_AT_ONCE}, "
+            f"not {at_once!r}"
+        )
+    if parent == stream:
+        raise ConnectorError(f"collection {stream} is its own parent; name another stream")
+    if parent is not None and deletes is not None:
+        raise ConnectorError(
+            f"collection {stream}: deletes={deletes!r} needs one list of all records, and below a "
+            "parent there are many; leave one of the two out"
+        )
 
 
 def takes_context(function: MappingFunction, place: Place) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from penstock.errors import OutsideRouteError
 from penstock.sdk.results import CanonicalBatchFailedRecord, CanonicalIngestResult, IngestStatus
 from penstock.sdk.submission import Submission
+from penstock.upstream.files import Download
 from penstock.upstream.request import Request, Response
 
 
@@ -23,6 +24,12 @@ class Host(Protocol):
 
     def send(self, request: Request) -> Response:
         """Send a request with the connection's credentials; see upstream.client for errors."""
+
+    def send_many(self, requests: Sequence[Request]) -> list[Response]:
+        """Send several, some at once; the answers in their order."""
+
+    def download(self, request: Request) -> Download:
+        """Fetch a file: whole, or not at all."""
 
     def status(self) -> IngestStatus:
         """ "observed" in observation mode, else "ingested"."""
@@ -43,6 +50,9 @@ class Host(Protocol):
 
         Returns the document type of the mapping and one answer for each submission.
         """
+
+    def wake(self, stream: str, *, full: bool) -> None:
+        """Make another stream due with the commit of this page; see sync.wake."""
 
     def log(self, message: str) -> None:
         """A line in the run's log."""

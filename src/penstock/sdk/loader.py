@@ -1,22 +1,23 @@
 """From TARGET to a Connector: an installed key, module:attribute, or a file path.
 
 A connector is one module, or a package whose `connector.py` holds the Connector; then its
-`sync/<stream>.py`, `backfill/<stream>.py` and `webhooks/<name>.py` are imported too.
+`sync/<stream>.py`, `backfill/<stream>.py` and `webhooks/<name>.py` are imported too. What is
+loaded by its path is compiled from the source as it stands, each time anew.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.machinery
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from penstock.errors import ConnectorError
 from penstock.sdk.connector import Connector
@@ -25,13 +26,17 @@ ENTRY_POINTS = "penstock.connectors"
 SHELF = "penstock.connectors"
 ROUTE_FOLDERS = ("sync", "backfill", "webhooks")
 
+_BY_PATH = "penstock_connector_"
+"""Begins the name of every module that is loaded by its path."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A connector with its origin.
 
-    files: its source files, routes included. code: 32 bytes over their contents, so that an
-    edited mapping is never mistaken for the one that made a stored version.
+    files: its source files; all of a package, whether imported yet or not. code: 32 bytes over
+    their contents, so that an edited mapping is never mistaken for the one that made a stored
+    version.
     """
 
     connector: Connector
@@ -55,9 +60,10 @@ def load(target: str) -> Loaded:
         module = _imported(name)
     else:
         module, attribute = _installed(target)
-    connector = _connector_in(module, attribute, target)
-    _import_routes(module)
-    files = tuple(sorted(_files(module)))
+    home = _home(module)
+    connector = _connector_in(module if attribute else home, attribute, target)
+    _import_routes(home)
+    files = tuple(sorted(_files(home)))
     return Loaded(connector, target, files, _digest(files))
 
 
@@ -99,15 +105,31 @@ def _imported(name: str) -> ModuleType:
         raise _import_failed(name, error) from error
 
 
+def _home(module: ModuleType) -> ModuleType:
+    """Where the Connector is: the `connector.py` of a package that has one, else the module."""
+    name = f"{module.__name__}.connector"
+    if _is_package(module) and importlib.util.find_spec(name):
+        return _imported(name)
+    return module
+
+
+def _is_package(module: ModuleType) -> bool:
+    return hasattr(module, "__path__")
+
+
 def _from_path(path: Path) -> ModuleType:
     if not path.exists():
         raise ConnectorError(f"no file {path}; give the path of a connector module or package")
     package = path if path.is_dir() else path.parent if _is_package_file(path) else None
-    if package is not None:
-        if not (package / "connector.py").exists():
-            raise ConnectorError(f"{package}: a connector package needs a connector.py")
-        return _package(package.resolve())
-    return _module(f"penstock_connector_{path.stem}", path.resolve())
+    if package is not None and not (package / "connector.py").exists():
+        raise ConnectorError(f"{package}: a connector package needs a connector.py")
+    source = (package or path).resolve()
+    name = f"{_BY_PATH}{source.stem}"
+    _forget(name)
+    try:
+        return _module(name, source) if package is None else _package(name, source)
+    except Exception as error:
+        raise _import_failed(str(source), error) from error
 
 
 def _is_package_file(path: Path) -> bool:
@@ -116,37 +138,55 @@ def _is_package_file(path: Path) -> bool:
     )
 
 
-def _package(folder: Path) -> ModuleType:
+def _forget(name: str) -> None:
+    """Make way for the module as it is now, and for another one of the same name."""
+    for known in [k for k in sys.modules if k == name or k.startswith(f"{name}.")]:
+        del sys.modules[known]
+    importlib.invalidate_caches()
+    if _AsWritten not in sys.meta_path:
+        sys.meta_path.insert(0, _AsWritten)
+
+
+def _package(name: str, folder: Path) -> ModuleType:
     """A package by its folder, whether or not it has an __init__.py."""
-    name = f"penstock_connector_{folder.name}"
     init = folder / "__init__.py"
-    spec = importlib.util.spec_from_file_location(
-        name, init if init.exists() else None, submodule_search_locations=[str(folder)]
-    ) or importlib.machinery.ModuleSpec(name, None, is_package=True)
-    if spec.submodule_search_locations is not None and not spec.submodule_search_locations:
-        spec.submodule_search_locations.append(str(folder))
-    package = importlib.util.module_from_spec(spec)
-    sys.modules[name] = package
-    try:
-        if spec.loader is not None and init.exists():
-            spec.loader.exec_module(package)
-        return importlib.import_module(f"{name}.connector")
-    except Exception as error:
-        raise _import_failed(str(folder), error) from error
+    if init.exists():
+        _module(name, init, [str(folder)])
+    else:
+        sys.modules[name] = ModuleType(name)
+        sys.modules[name].__path__ = [str(folder)]
+    return importlib.import_module(f"{name}.connector")
 
 
-def _module(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ConnectorError(f"{path} is no Python module")
+def _module(name: str, path: Path, search: list[str] | None = None) -> ModuleType:
+    loader = _AsWritten(name, str(path))
+    spec = ModuleSpec(name, loader, origin=str(path))
+    spec.has_location = True
+    spec.submodule_search_locations = search
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise _import_failed(str(path), error) from error
+    loader.exec_module(module)
     return module
+
+
+class _AsWritten(SourceFileLoader):
+    """Finds and compiles what is loaded by its path. A .pyc is no help there: whether it is stale
+    is told by the source's size and second, and an edit can keep both."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+    @classmethod
+    def find_spec(
+        cls, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Serves sys.meta_path with the modules of such packages."""
+        spec = PathFinder.find_spec(name, path, target) if name.startswith(_BY_PATH) else None
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = cls(name, spec.loader.path)
+        return spec
 
 
 def _import_routes(module: ModuleType) -> None:
@@ -181,7 +221,7 @@ def _files(module: ModuleType) -> Iterator[Path]:
     if module.__file__ is None:
         return
     own = Path(module.__file__)
-    if module.__name__.endswith(".connector"):
+    if _is_package(module) or module.__name__.endswith(".connector"):
         yield from own.parent.rglob("*.py")
     else:
         yield own

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from penstock.model.connection import Account
+from penstock.upstream.files import Download
+from penstock.upstream.pace import check_cost
 from penstock.upstream.request import Request, Response
+from penstock.vault.redaction import Redactor
 
 Params = Mapping[str, Any]
+
+
+class Door(Protocol):
+    """What stands behind a route's requests. redact: takes the connection's secrets out of a
+    text."""
+
+    @property
+    def redact(self) -> Redactor: ...
+
+    def send(self, request: Request) -> Response: ...
+
+    def send_many(self, requests: Sequence[Request]) -> list[Response]: ...
+
+    def download(self, request: Request) -> Download: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Http:
     """Requests of a route: paths below base_url, credentials applied behind the door.
 
-    Values of params may be text, numbers, booleans or lists of them; None is left out.
+    Values of params may be text, numbers, booleans or lists of them; None is left out. rate, cost:
+    the name of the connector's rate that a request counts against, and how much of it.
     Errors: UpstreamError for a final 4xx or 5xx (unless its status is in `expect`),
     UpstreamUnavailableError, ParkedError, EgressDeniedError. Let them pass: the platform knows
     what to do.
     """
 
-    door: Callable[[Request], Response]
+    door: Door
 
     def get(
         self,
@@ -32,9 +50,13 @@ class Http:
         params: Params | None = None,
         headers: Mapping[str, str] | None = None,
         expect: Sequence[int] = (),
+        rate: str | None = None,
+        cost: int = 1,
     ) -> Response:
         """GET a path; `.json()` of the answer is exact (Decimal for every fraction)."""
-        return self.request("GET", path, params=params, headers=headers, expect=expect)
+        return self.request(
+            "GET", path, params=params, headers=headers, expect=expect, rate=rate, cost=cost
+        )
 
     def post(
         self,
@@ -45,10 +67,20 @@ class Http:
         headers: Mapping[str, str] | None = None,
         safe: bool = False,
         expect: Sequence[int] = (),
+        rate: str | None = None,
+        cost: int = 1,
     ) -> Response:
         """POST JSON. safe=True: it only reads, so it may be sent again after a fault."""
         return self.request(
-            "POST", path, params=params, headers=headers, json=json, safe=safe, expect=expect
+            "POST",
+            path,
+            params=params,
+            headers=headers,
+            json=json,
+            safe=safe,
+            expect=expect,
+            rate=rate,
+            cost=cost,
         )
 
     def request(
@@ -61,9 +93,12 @@ class Http:
         json: Any = None,
         safe: bool = False,
         expect: Sequence[int] = (),
+        rate: str | None = None,
+        cost: int = 1,
     ) -> Response:
-        """Any method; see get and post."""
-        return self.door(
+        """Any method; see get and post. Raises ConnectorError for a cost that is none."""
+        check_cost(cost)
+        return self.door.send(
             Request(
                 method=method.upper(),
                 url=path,
@@ -72,6 +107,61 @@ class Http:
                 json=json,
                 safe=safe,
                 expect=tuple(expect),
+                rate=rate,
+                cost=cost,
+            )
+        )
+
+    def get_many(
+        self,
+        paths: Sequence[str],
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        expect: Sequence[int] = (),
+        rate: str | None = None,
+        cost: int = 1,
+    ) -> list[Response]:
+        """GET several paths, some of them at once within the pace; answers in the paths' order."""
+        check_cost(cost)
+        return self.door.send_many(
+            [
+                Request(
+                    "GET",
+                    path,
+                    flatten(params or {}),
+                    tuple((headers or {}).items()),
+                    expect=tuple(expect),
+                    rate=rate,
+                    cost=cost,
+                )
+                for path in paths
+            ]
+        )
+
+    def stream(
+        self,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        rate: str | None = None,
+        cost: int = 1,
+    ) -> Download:
+        """GET a file: whole on disk before its first record, then read with flat memory.
+
+        >>> for row in request.http.stream("/exports/7.csv.gz").csv():
+        ...     ...
+        """
+        check_cost(cost)
+        return self.door.download(
+            Request(
+                "GET",
+                path,
+                flatten(params or {}),
+                tuple((headers or {}).items()),
+                rate=rate,
+                cost=cost,
             )
         )
 
@@ -98,7 +188,8 @@ class RouteRequest:
     """One call of a route.
 
     cursor: what the last page returned, None at the start. watermark: everything older is stored
-    (lookback taken off), None on a first or full run. from_, to: bounds of a backfill. now: start
+    (lookback taken off), None on a first or full run. from_, to: bounds of a backfill's slice, the
+    upper one exclusive; partition: what else it is limited to (`--partition region=eu`). now: start
     of the run. All datetimes are aware UTC. settings hold no secrets.
     """
 
@@ -114,3 +205,4 @@ class RouteRequest:
     facts: Mapping[str, Any]
     http: Http
     log: Callable[[str], None]
+    partition: Mapping[str, str] = field(default_factory=dict)

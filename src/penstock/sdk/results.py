@@ -13,7 +13,11 @@ IngestStatus = Literal["ingested", "observed"]
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a document came from and what happened to it. index: position in the unit of work."""
+    """Where a document came from and what happened to it.
+
+    stream: the one that runs, whichever one the call names. index: position of the record in the
+    call, from 0; documents that one record became share it.
+    """
 
     outcome: Outcome
     connector: str
@@ -44,7 +48,10 @@ class CanonicalIngestResult:
 
 @dataclass(frozen=True, slots=True)
 class CanonicalBatchFailedRecord:
-    """One rejected record of a batch; it stands in the dead letters with the same reasons."""
+    """One rejected record of a batch; it stands in the dead letters with the same reasons.
+
+    index: position of the record in the call, from 0.
+    """
 
     failed: Literal[True]
     reason: str

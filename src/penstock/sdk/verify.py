@@ -9,20 +9,24 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from penstock.contracts import registry
 from penstock.errors import ConnectorError, PenstockError
+from penstock.model.schedule import Schedule
 from penstock.sdk.connector import Connector
 from penstock.sdk.declared import Place, of_function
 from penstock.sdk.loader import ROUTE_FOLDERS, Loaded, load
+from penstock.sdk.stream import Stream
 from penstock.upstream import template
+from penstock.upstream.addresses import PRIVATE
 from penstock.upstream.auth import ApiKey, Auth, Basic, Bearer
-from penstock.upstream.guard import Egress
-
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+from penstock.upstream.counted import Offset
+from penstock.upstream.guard import Egress, names_loopback
+from penstock.upstream.hmac_signed import HmacSigned
+from penstock.upstream.oauth import OAuth2
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,26 +224,60 @@ def _settings_schema(loaded: Loaded) -> Iterator[Finding]:
                     f"auth uses {name!r}, which is not marked as a secret",
                     f'add "x-secret": True to "{name}", so that it is sealed and never shown',
                 )
+        for name in sorted(_settings_of(scheme) - set(members)):
+            yield _at(
+                connector.place,
+                f"auth uses {name!r}, which is not in the settings",
+                f'add "{name}": {{"type": "string"}} to the properties',
+            )
+
+
+def _auth(loaded: Loaded) -> Iterator[Finding]:
+    """Credentials have somewhere to go, and tokens somewhere to come from."""
+    connector = loaded.connector
+    if connector.auth and not connector.base_url and not connector.auth_hosts:
+        yield _at(
+            connector.place,
+            "credentials go to base_url's origin, and there is no base_url",
+            'add base_url="https://host", or auth_hosts=["https://host/*"]',
+        )
+    oauth = connector.oauth
+    if oauth is None or "{" in oauth.token_url:
+        return
+    patterns = (*connector.permissions.http, *connector.auth_hosts)
+    try:
+        fixed = [pattern for pattern in patterns if "{" not in pattern]
+        Egress.of(fixed, allow_loopback=True, networks=PRIVATE).check(oauth.token_url)
+    except PenstockError as error:
+        yield _at(connector.place, error.message, 'add the host to auth_hosts=["https://host/*"]')
 
 
 def _templates(loaded: Loaded) -> Iterator[Finding]:
     connector = loaded.connector
-    declared: list[tuple[Any, Place]] = [
-        (connector.base_url, connector.place),
-        (list(connector.permissions.http), connector.place),
+    declared: list[tuple[Any, Place, bool]] = [
+        (connector.base_url, connector.place, False),
+        (list(connector.permissions.http), connector.place, False),
+        (list(connector.auth_hosts), connector.place, False),
+        (connector.oauth.templates if connector.oauth else (), connector.place, False),
     ]
     for mapping in connector.mappings.values():
         if endpoint := mapping.endpoint:
             parts = [endpoint.path, endpoint.params, endpoint.headers, endpoint.json]
-            declared.append((parts, mapping.place))
+            declared.append((parts, mapping.place, endpoint.parent is not None))
     members = connector.settings.get("properties", {})
-    for parts, place in declared:
+    for parts, place, has_parent in declared:
         try:
             names = template.names(parts)
         except PenstockError as error:
             yield _at(place, error.message, "use settings, account, facts or parent")
             continue
         for scope, name in sorted(names):
+            if scope == "parent" and not has_parent:
+                yield _at(
+                    place,
+                    f"{{parent.{name}}} stands in a declaration without a parent",
+                    'add parent="…", the stream whose documents this is fetched below',
+                )
             if scope == "settings" and name not in members:
                 yield _at(
                     place,
@@ -248,12 +286,46 @@ def _templates(loaded: Loaded) -> Iterator[Finding]:
                 )
 
 
+def _parents(loaded: Loaded) -> Iterator[Finding]:
+    """A parent is a stream whose documents exist, and the chain of parents has an end."""
+    mappings = loaded.connector.mappings
+    for mapping in mappings.values():
+        endpoint = mapping.endpoint
+        if endpoint is None or endpoint.parent is None:
+            continue
+        above = mappings.get(endpoint.parent)
+        if above is None:
+            yield _at(
+                mapping.place,
+                f"the parent {endpoint.parent!r} of {mapping.stream} is no stream with a mapping",
+                f"name one of: {', '.join(sorted(mappings))}",
+            )
+        elif above.endpoint is not None and above.endpoint.parent == mapping.stream:
+            yield _at(
+                mapping.place,
+                f"{mapping.stream} and {endpoint.parent} are each other's parents",
+                "leave parent= out of the upper one",
+            )
+
+
+def _completions(loaded: Loaded) -> Iterator[Finding]:
+    """What completes a record stands before the mapping of its stream."""
+    connector = loaded.connector
+    for stream, function in connector.completions.items():
+        if stream not in connector.mappings:
+            yield _at(
+                of_function(function),
+                f"the completion of {stream} has no mapping behind it",
+                f'declare @{connector.key}.collection("{stream}", …) or .mapping("{stream}", …)',
+            )
+
+
 def _hosts(loaded: Loaded) -> Iterator[Finding]:
     """Permission patterns are well formed and cover the base URL."""
     connector = loaded.connector
     fixed = [p for p in connector.permissions.http if "{" not in p]
     for pattern in connector.permissions.http:
-        if urlsplit(pattern).hostname in LOOPBACK_HOSTS:
+        if names_loopback(pattern):
             yield _at(
                 connector.place,
                 f"permission {pattern} lets connections reach this machine",
@@ -261,7 +333,7 @@ def _hosts(loaded: Loaded) -> Iterator[Finding]:
                 "warning",
             )
     try:
-        egress = Egress.of(fixed, allow_loopback=True)
+        egress = Egress.of(fixed, allow_loopback=True, networks=PRIVATE)
     except PenstockError as error:
         yield _at(connector.place, error.message, "mend the pattern in Permissions(http=[…])")
         return
@@ -275,25 +347,88 @@ def _hosts(loaded: Loaded) -> Iterator[Finding]:
             yield _at(connector.place, error.message, "add the host to Permissions(http=[…])")
 
 
-def _schedules(loaded: Loaded) -> Iterator[Finding]:
-    from datetime import UTC, datetime
-
-    from cronsim import CronSim, CronSimError
-
-    for stream in loaded.connector.streams.values():
-        if stream.schedule is None:
+def _offsets(loaded: Loaded) -> Iterator[Finding]:
+    """Rows can be skipped where pages are cut by row number, until everything is read again."""
+    connector = loaded.connector
+    for mapping in connector.mappings.values():
+        stream = connector.streams.get(mapping.stream)
+        if mapping.endpoint is None or not isinstance(mapping.endpoint.pages, Offset):
             continue
-        try:
-            CronSim(stream.schedule, datetime(2026, 1, 1, tzinfo=UTC))
-        except CronSimError as error:
+        if stream is not None and stream.full is None:
             yield _at(
-                stream.place,
-                f"schedule {stream.schedule!r} of {stream.key} is no cron expression: {error}",
-                'write five fields, for instance "*/15 * * * *"',
+                mapping.place,
+                f"stream {mapping.stream} pages by offset: rows can be skipped when others are "
+                "deleted or re-sorted meanwhile; one page is read again where that shows",
+                "ask in the order of something that never changes, such as the id, and read "
+                'everything now and then: Stream(…, full="0 3 * * sun"); or use another pager '
+                "where the API has one (`penstock probe` looks)",
+                "warning",
             )
-        if stream.mode == "webhook":
+
+
+def _schedules(loaded: Loaded) -> Iterator[Finding]:
+    for stream in loaded.connector.streams.values():
+        yield from _cron(stream, "schedule", stream.schedule, "*/15 * * * *")
+        yield from _cron(stream, "full", stream.full, "0 3 * * sun")
+        if stream.mode == "webhook" and (stream.schedule or stream.full):
             message = f"webhook stream {stream.key} has a schedule"
             yield _at(stream.place, message, "schedule the polls that cover it instead")
+
+
+def _cron(stream: Stream, name: str, schedule: str | None, example: str) -> Iterator[Finding]:
+    if schedule is None:
+        return
+    try:
+        Schedule.parse(schedule)
+    except ValueError as error:
+        yield _at(
+            stream.place,
+            f"{name} of {stream.key}: {error}",
+            f'write five fields, for instance "{example}", and before them "CRON_TZ=Europe/Berlin "'
+            " where they are not meant in UTC",
+        )
+
+
+def _watermarks(loaded: Loaded) -> Iterator[Finding]:
+    """What a `Since` declares loses nothing."""
+    for mapping in loaded.connector.mappings.values():
+        since = mapping.endpoint.since if mapping.endpoint else None
+        if since is None:
+            continue
+        if since.asks and since.settle <= timedelta(0):
+            yield _at(
+                mapping.place,
+                f"Since of {mapping.stream} leaves the source no time to settle: a change that is "
+                "committed late, with an earlier time, is never asked for",
+                "leave settle= at its 60 seconds, or name how late changes show up at most",
+                "warning",
+            )
+        if since.asks and not since.reads_what_it_writes:
+            yield _at(
+                mapping.place,
+                f"Since format={since.format!r} of {mapping.stream} does not name a day in full, "
+                "or not so that it can be read back",
+                "a pattern needs year, month and day, such as '%Y-%m-%d %H:%M:%S'",
+            )
+
+
+def _proven_deletes(loaded: Loaded) -> Iterator[Finding]:
+    """Absence proves a delete only where everything is enumerated, and a delete may be written."""
+    connector = loaded.connector
+    for mapping in connector.mappings.values():
+        if mapping.endpoint is None or not mapping.endpoint.sweeps:
+            continue
+        yield from _not_permitted(connector, mapping.document, "delete", mapping.place)
+        since, stream = mapping.endpoint.since, connector.streams.get(mapping.stream)
+        if stream is not None and since is not None and since.asks and stream.full is None:
+            yield _at(
+                mapping.place,
+                f'deletes="absent" of {mapping.stream} needs complete enumerations, and its runs '
+                "ask for changes only",
+                f'add full= to its Stream, for instance Stream("{stream.key}", …, '
+                'full="0 3 * * sun")',
+                "warning",
+            )
 
 
 RULES: tuple[Rule, ...] = (
@@ -306,8 +441,14 @@ RULES: tuple[Rule, ...] = (
     _ingest_calls,
     _settings_schema,
     _templates,
+    _parents,
+    _completions,
     _hosts,
+    _auth,
+    _offsets,
     _schedules,
+    _watermarks,
+    _proven_deletes,
 )
 
 
@@ -341,10 +482,23 @@ def _secrets_of(scheme: Auth) -> tuple[str, ...]:
     match scheme:
         case Bearer(secret=name) | ApiKey(secret=name):
             return (name,)
-        case Basic(password=str(name)):
+        case Basic(password=str(name)) | HmacSigned(secret=name):
             return (name,)
+        case OAuth2():
+            return tuple(sorted(scheme.secrets))
         case _:
             return ()
+
+
+def _settings_of(scheme: Auth) -> frozenset[str]:
+    """Names of settings that need not be secret."""
+    match scheme:
+        case OAuth2():
+            return scheme.settings
+        case HmacSigned():
+            return scheme.settings - {scheme.secret}
+        case _:
+            return frozenset()
 
 
 def _literal(node: ast.expr) -> str | None:

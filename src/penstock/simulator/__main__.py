@@ -27,7 +27,8 @@ Ctrl-C ends it.
 def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted. Exit status 0, or 2 where the arguments or the port will not do."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores the first
+        signal.signal(ending, signal.default_int_handler)
     try:
         company = Company(options.seed, options.records, options.faulty)
         with serve(

@@ -32,9 +32,9 @@ class Listing:
         return cls(tuple(key for key, _ in ordered), tuple(row for _, row in ordered))
 
     def page(self, query: Query) -> Page:
-        start = self._start(query)
-        rows = self.rows[start : start + query.limit]
-        more = start + len(rows) < len(self.rows)
+        start, end = self._start(query), self._end(query)
+        rows = self.rows[start : min(start + query.limit, end)]
+        more = start + len(rows) < end
         cursor = f'"{write_cursor(self.keys[start + len(rows) - 1])}"' if more else "null"
         tail = f'],"next_cursor":{cursor},"has_more":{"true" if more else "false"}}}'
         return Page(len(rows), b'{"data":[' + b",".join(rows) + tail.encode())
@@ -46,3 +46,6 @@ class Listing:
         if query.after is not None:
             start = max(start, bisect_right(self.keys, query.after))
         return start
+
+    def _end(self, query: Query) -> int:
+        return len(self.rows) if query.before is None else bisect_left(self.keys, (query.before,))

@@ -19,12 +19,13 @@ class BadQueryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """limit: records on the page. after: the last key already seen. since: Unix seconds,
-    inclusive, with their fraction."""
+    """limit: records on the page. after: the last key already seen. since (inclusive) and before
+    (exclusive): Unix seconds with their fraction."""
 
     limit: int = LIMIT_DEFAULT
     after: Key | None = None
     since: float | None = None
+    before: float | None = None
 
     @classmethod
     def parse(cls, members: Mapping[str, str]) -> Query:
@@ -32,7 +33,8 @@ class Query:
         return cls(
             limit=_limit(members.get("limit", str(LIMIT_DEFAULT))),
             after=read_cursor(members["cursor"]) if members.get("cursor") else None,
-            since=_since(members["updated_since"]) if members.get("updated_since") else None,
+            since=_moment(members, "updated_since"),
+            before=_moment(members, "updated_before"),
         )
 
 
@@ -58,13 +60,16 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-def _since(text: str) -> float:
+def _moment(members: Mapping[str, str], name: str) -> float | None:
+    text = members.get(name)
+    if not text:
+        return None
     if text.isascii() and text.isdigit():
         return float(text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise BadQueryError("updated_since must be RFC 3339 or Unix seconds") from error
+        raise BadQueryError(f"{name} must be RFC 3339 or Unix seconds") from error
     if moment.tzinfo is None:
-        raise BadQueryError("updated_since must carry an offset, such as Z")
+        raise BadQueryError(f"{name} must carry an offset, such as Z")
     return moment.timestamp()

@@ -1,7 +1,8 @@
 """The company's HTTP API on loopback, served from a thread of its own.
 
     GET  /customers /bank_accounts /invoices /payments /bank_transactions
-             ?limit=&cursor=&updated_since=     {"data": [...], "next_cursor": …, "has_more": …}
+             ?limit=&cursor=&updated_since=&updated_before=
+                                                {"data": [...], "next_cursor": …, "has_more": …}
     GET  /account                               whose data this is
     GET  /requests                              counters, itself not counted
     GET  /truth                                 what a reader must have by now, in counts

@@ -1,7 +1,8 @@
 """The pair of engines that the roles stand on: one to read through, one to write through.
 
 On SQLite the reader is a pool of read-only connections and the writer a pool of exactly one
-connection, whose check-out is the writer's lock; on PostgreSQL both are the same engine.
+connection, whose check-out is the writer's lock. On PostgreSQL both are pools: the reader's
+transactions are read-only snapshots, the writer's are READ COMMITTED and planned for point access.
 """
 
 from __future__ import annotations
@@ -9,19 +10,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, Table
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
+
+from penstock.store.sqlite_latch import Latch
 
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Foreign errors leave both already translated: see `sqlite_error`."""
+    """Foreign errors leave both already translated. latch: the writer's, see `sqlite_latch`; on
+    PostgreSQL nothing shuts it, since there the server itself stops at a failed sync."""
 
     reader: Engine
     writer: Engine
+    latch: Latch
 
-    def upsert(self, table: Table) -> sqlite.Insert:
+    def upsert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """An insert that can say ON CONFLICT; both dialects spell it alike."""
-        return sqlite.insert(table)
+        if self.writer.dialect.name == "sqlite":
+            return sqlite.insert(table)
+        return postgresql.insert(table)
 
     def close(self) -> None:
         self.reader.dispose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from penstock.store.engines import Engines
-from penstock.store.roles import FeedItem
+from penstock.store.rows import FeedItem
 from penstock.store.tables import feed
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Row, func, select, update
 
 from penstock.model.unit import LetterState, UnitOfWork
 from penstock.store.engines import Engines
-from penstock.store.roles import StoredLetter
+from penstock.store.rows import StoredLetter
 from penstock.store.tables import dead_letters
 
 _COLUMNS = [dead_letters.c[field.name] for field in fields(StoredLetter)]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, case, func, select
 
 from penstock.model.unit import DocumentState
 from penstock.store.engines import Engines
-from penstock.store.roles import StoredDocument, StoredPage, StoredVersion
+from penstock.store.rows import StoredDocument, StoredPage, StoredVersion
 from penstock.store.tables import document_versions, documents, pages
 
 _DOCUMENT = [documents.c[field.name] for field in fields(StoredDocument)]
@@ -135,8 +135,9 @@ class SqlReader:
                 wanted = _of_kind(select(*_DOCUMENT, content), workspace, name, document_type)
                 wanted = wanted.where(joined, documents.c.state == DocumentState.LIVE)
                 wanted = wanted.order_by(*_ORDER).execution_options(yield_per=_ROWS_HELD)
-                for row in reading.execute(wanted):
-                    yield StoredDocument(*row[:-1]), row[-1]
+                with reading.execute(wanted) as found:
+                    for row in found:
+                        yield StoredDocument(*row[:-1]), row[-1]
 
 
 def _connections(

@@ -7,116 +7,40 @@ StoreUnavailableError; none retries by itself. Verbs are safe to call from sever
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
+from penstock.model.backfill import NewBackfill, PartitionEnd, Slice
 from penstock.model.connection import Connection, ConnectionMode, ConnectionState, StreamState
 from penstock.model.outcome import Counters
+from penstock.model.pace import PaceKey, PaceState
 from penstock.model.run import NewRun, Run, RunState
+from penstock.model.sealed import SealedCell, WrappedKey
+from penstock.model.standing import Standing
 from penstock.model.unit import Checkpoint, Head, Lease, LetterState, UnitOfWork
+from penstock.store.rows import (
+    Absence,
+    DuePartition,
+    DueStream,
+    FeedItem,
+    GoneDocument,
+    HeldPage,
+    PlannedStream,
+    StoredBackfill,
+    StoredDocument,
+    StoredDrift,
+    StoredLetter,
+    StoredPage,
+    StoredPartition,
+    StoredTokens,
+    StoredVersion,
+    StoreFacts,
+    Sweep,
+    WorkerRow,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class StoredDocument:
-    """A document with its current version; see StoredVersion for the rest of the content."""
-
-    document_id: bytes
-    workspace: str
-    connection: str
-    document_type: str
-    idempotency_key: str
-    source_id: str
-    state: str
-    version: int
-    version_no: int
-    status: str | None
-    on_date: str | None
-    party: str | None
-    number: str | None
-    source_version: str | None
-    source_updated_at: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredVersion:
-    """One version as written. content: the normal form without source marks, as JSON bytes.
-
-    page_no and page_index say where the raw bytes stand (None where nothing was archived).
-    """
-
-    version_no: int
-    document_id: bytes
-    version: int
-    previous: int | None
-    state: str
-    contract_version: str
-    payload_hash: bytes
-    content: bytes
-    source_version: str | None
-    source_updated_at: int | None
-    as_of: int
-    flags: bytes | None
-    run_no: int
-    page_no: int | None
-    page_index: int | None
-    recorded_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPage:
-    """An archived response. body: zstd-compressed bytes as received."""
-
-    page_no: int
-    run_no: int
-    url: str
-    status: int
-    content_type: str
-    received_at: int
-    sha256: bytes
-    size: int
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class StoredLetter:
-    """A dead letter. See NewLetter for raw, payload and errors."""
-
-    letter_id: bytes
-    workspace: str
-    connection: str
-    stream: str
-    state: LetterState
-    document_id: bytes | None
-    document_type: str
-    idempotency_key: str | None
-    source_id: str | None
-    contract_version: str | None
-    reason: str
-    message: str
-    retryable: bool
-    errors: bytes
-    errors_truncated: bool
-    raw: bytes | None
-    payload: bytes | None
-    as_of: int
-    run_no: int
-    page_no: int | None
-    page_index: int | None
-    attempts: int
-    first_seen_at: int
-    last_seen_at: int
-    closed_at: int | None
-    closed_by: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class FeedItem:
-    """One step of the one order that followers read. ref: a version_no for kind "version"."""
-
-    seq: int
-    kind: str
-    ref: int
+T = TypeVar("T")
 
 
 class Documents(Protocol):
@@ -134,13 +58,49 @@ class Documents(Protocol):
         In order: fence (lease owner, epoch and unit number compared and set, lease prolonged to
         `lease.until`), pages, versions with heads and feed rows, moved marks, letters (same
         letter_id: one more attempt, latest errors, open again), letters closed by name and those
-        superseded because their document is in `accepted` or `versions`, checkpoint, counters
-        added to the run. The archived pages are written only when versions or letters came of them.
+        superseded because their document is in `accepted` or `versions`, held pages released and
+        kept, sightings and the seal, woken streams, shapes and drifts (the same one only once while
+        it waits), checkpoint, counters added to the run. The archived pages are written only when
+        versions, letters or drifts came of them.
 
         Raises LeaseLostError (epoch or owner moved on), WriteConflictError (a head is not the one
         the unit was decided upon, or a new document exists already). A unit whose unit_no is
         committed already under the same epoch is done: returns without writing.
         """
+
+
+class HeldPages(Protocol):
+    """Pages of updates that count only as a whole; units write them (`held`, `released`)."""
+
+    def first(
+        self, workspace: str, connection: str, stream: str, partition: str = ""
+    ) -> HeldPage | None:
+        """The page that is held longest, None where none is."""
+
+
+class Sweeps(Protocol):
+    """Deletes proven by absence; units write sightings and seals (`sighted`, `seal`).
+
+    A live document is gone where its stream has not seen it since before the last two complete
+    enumerations, and nobody else has brought news of it since the first of them was asked for.
+    """
+
+    def get(
+        self, workspace: str, connection: str, stream: str, partition: str = ""
+    ) -> Sweep | None:
+        """The stream's sweep, None before its first sighting."""
+
+    def waiting(self, workspace: str, connection: str | None = None) -> list[Sweep]:
+        """Those with deletes to be confirmed, in order of connection and stream."""
+
+    def absence(self, sweep: Sweep) -> Absence:
+        """How many of the live documents it has seen are gone."""
+
+    def gone(self, sweep: Sweep, *, after: bytes = b"", limit: int = 500) -> list[GoneDocument]:
+        """The gone ones, in order of document_id, beginning behind `after`."""
+
+    def settle(self, sweep: Sweep, waiting: Absence | None) -> None:
+        """The consequences of its last enumeration are drawn, or wait to be confirmed."""
 
 
 class Streams(Protocol):
@@ -163,23 +123,29 @@ class Streams(Protocol):
     def release(self, lease: Lease) -> bool:
         """Give the lease back if it is still ours (owner and epoch). True if it was."""
 
+    def release_all(self, owners: str) -> int:
+        """Give back every lease whose owner's name begins so; how many. Whoever still works under
+        one of them writes nothing more."""
+
     def set_checkpoint(
         self, workspace: str, connection: str, stream: str, checkpoint: Checkpoint, *, now: int
     ) -> None:
         """Overwrite the resume point by hand; raises StreamBusyError under a running lease."""
 
-    def set_state(
+    def note(self, workspace: str, connection: str, stream: str, notes: tuple[str, ...]) -> None:
+        """What is doubtful about the stream's cursor, in place of what was noted before."""
+
+    def set_standing(
         self,
         workspace: str,
         connection: str,
         stream: str,
+        standing: Standing,
         *,
-        state: str,
-        reason: str | None,
         now: int,
-        next_run_at: int | None = None,
+        partition: str = "",
     ) -> None:
-        """One state and one reason; `since` moves only when the state changes."""
+        """One condition and one reason; `since` moves only when the condition changes."""
 
 
 class Runs(Protocol):
@@ -198,8 +164,15 @@ class Runs(Protocol):
         finished_at: int,
         work_us: int,
         counters: Counters | None = None,
+        standing: Standing | None = None,
+        was_due_at: int | None = None,
     ) -> None:
-        """End a run. counters: only for runs that commit no units (observation)."""
+        """End a run, and say where its stream stands, in one transaction.
+
+        counters: only for runs that commit no units (observation). standing: None where the
+        stream is not this run's to speak for. was_due_at: the stream's next_run_at when the run
+        began; what has woken the stream since stays.
+        """
 
     def get(self, run_no: int) -> Run | None: ...
 
@@ -207,20 +180,39 @@ class Runs(Protocol):
         """Latest first."""
 
     def interrupt(
-        self, workspace: str, connection: str, stream: str, *, now: int, except_run: int
+        self,
+        workspace: str,
+        connection: str,
+        stream: str,
+        *,
+        now: int,
+        except_run: int,
+        partition: str = "",
     ) -> int:
-        """Mark runs of the stream still `running` (their process died) as interrupted; how many."""
+        """Mark runs of the stream (or of that partition of a backfill) still `running` as
+        interrupted, since their process died; how many."""
 
 
 class Connections(Protocol):
     """Connections and their sealed secrets."""
 
-    def save(self, connection: Connection, secrets: Mapping[str, bytes], *, now: int) -> None:
-        """Insert or replace the connection and the given sealed secrets in one transaction."""
+    def save(
+        self,
+        connection: Connection,
+        secrets: Mapping[str, bytes],
+        *,
+        now: int,
+        tokens: bytes | None = None,
+    ) -> None:
+        """Insert or replace the connection and the given sealed secrets in one transaction.
+
+        tokens: a new grant, sealed, in place of whatever there was; None leaves it.
+        """
 
     def get(self, workspace: str, name: str) -> Connection | None: ...
 
-    def list(self, workspace: str) -> list[Connection]: ...
+    def list(self, workspace: str | None = None) -> list[Connection]:
+        """By name; of all workspaces unless one is named."""
 
     def set(
         self,
@@ -233,10 +225,107 @@ class Connections(Protocol):
         """Change mode or state; False where there is no such connection."""
 
     def remove(self, workspace: str, name: str) -> bool:
-        """Remove connection, secrets and stream states. Documents, letters and runs stay."""
+        """Remove connection, secrets and stream states. Documents, letters and runs stay.
+
+        With the last sealed cell of a workspace its data keys go.
+        """
 
     def sealed(self, workspace: str, name: str) -> dict[str, bytes]:
         """Field name to sealed bytes."""
+
+
+class Tokens(Protocol):
+    """What a provider granted to connections, one row each, and who renews it.
+
+    generation counts saved pairs. Every change names the generation it was decided upon and does
+    nothing when that has moved on.
+    """
+
+    def get(self, workspace: str, connection: str) -> StoredTokens | None:
+        """The row. lost: the connection's reason where it needs_reauth, else None."""
+
+    def begin(
+        self, workspace: str, connection: str, generation: int, attempt: str, *, over: str, now: int
+    ) -> bool:
+        """Write down who is about to refresh; makes the row of generation 0. True where done.
+
+        over: the attempt that is taken over, "" for none. False where the row says another one, or
+        the connection needs_reauth: of two callers one gets it.
+        """
+
+    def save(
+        self, workspace: str, connection: str, generation: int, sealed: bytes, *, now: int
+    ) -> bool:
+        """The pair that a refresh brought. True: it is current, the old one is previous, nobody
+        refreshes, and a connection that needs_reauth is active again; generation + 1. False: the
+        generation has moved, and the pair is kept as spare."""
+
+    def abandon(self, workspace: str, connection: str, attempt: str) -> None:
+        """This attempt is over, with no answer."""
+
+    def worked(self, workspace: str, connection: str, generation: int) -> None:
+        """The current pair was good: previous and spare go."""
+
+    def lose(
+        self,
+        workspace: str,
+        connection: str,
+        generation: int,
+        attempt: str,
+        *,
+        reason: str,
+        now: int,
+    ) -> bool:
+        """No pair is good any more: the connection needs_reauth, with that reason; nobody
+        refreshes. False where the generation has moved, or the attempt was taken over."""
+
+
+class Sealed(Protocol):
+    """Sealed cells in all tables that have them, and the wrapped data keys. Only bytes."""
+
+    def data_keys(self, workspace: str | None = None) -> list[WrappedKey]:
+        """Data keys, of all workspaces unless one is named; highest generation first."""
+
+    def add(self, key: WrappedKey) -> bool:
+        """Write a new data key; False where the workspace has this generation already."""
+
+    def rewrap(self, key: WrappedKey, wrapped: bytes) -> bool:
+        """Replace the wrapped bytes; False where they are no longer those of `key`."""
+
+    def finish(self, key: WrappedKey, *, now: int) -> None:
+        """Everything is sealed with this key; forget those older than the one before it."""
+
+    def cells(self, workspace: str | None = None) -> list[SealedCell]:
+        """Every sealed cell, of all workspaces unless one is named."""
+
+    def reseal(self, cell: SealedCell, sealed: bytes) -> bool:
+        """Replace the bytes of a cell; False where they are no longer those of `cell`."""
+
+
+class Pace(Protocol):
+    """How fast others' APIs were asked, one small state for each rate, shared by all processes.
+
+    Time here passes by one clock for everybody (see `Store.ahead`). `now` is asked for inside the
+    transaction, behind whoever was there first.
+    """
+
+    def look(
+        self, keys: Sequence[PaceKey], *, now: Callable[[], int]
+    ) -> tuple[Sequence[PaceState], int]:
+        """The states, untouched ones where there are none, and the instant of looking."""
+
+    def change(
+        self,
+        keys: Sequence[PaceKey],
+        decide: Callable[[Sequence[PaceState], int], tuple[T, Sequence[PaceState]]],
+        *,
+        now: Callable[[], int],
+    ) -> T:
+        """Give states and instant to a decision, keep the states it makes, return its answer.
+
+        One short transaction: of several callers one after the other decides, each on what the
+        one before it left. What did not change is not written. `decide` must be quick and pure.
+        """
 
 
 class Letters(Protocol):
@@ -270,6 +359,43 @@ class Letters(Protocol):
         """
 
 
+class Shapes(Protocol):
+    """What streams' records look like, and how that drifted; units write both (`observed`)."""
+
+    def get(self, workspace: str, connection: str, stream: str) -> bytes | None:
+        """The shape as the last unit wrote it, None before the first."""
+
+    def drifts(
+        self,
+        workspace: str,
+        *,
+        connection: str | None = None,
+        stream: str | None = None,
+        accepted: bool | None = False,
+        after: int = 0,
+        limit: int = 100,
+    ) -> list[StoredDrift]:
+        """In order of drift_no, beginning behind `after`; accepted None means all."""
+
+    def counts(self, workspace: str, *, connection: str | None = None) -> dict[str, int]:
+        """Waiting drifts by kind."""
+
+    def accept(
+        self,
+        workspace: str,
+        connection: str,
+        stream: str | None = None,
+        *,
+        drift_no: int | None = None,
+        now: int,
+    ) -> int:
+        """Accept waiting drifts: all of the connection, of one stream, or one; how many.
+
+        Streams that were paused by drift and have none waiting any more are well again, in the same
+        transaction.
+        """
+
+
 class Reader(Protocol):
     """What the read service asks. Rows only; meaning is made above."""
 
@@ -282,7 +408,11 @@ class Reader(Protocol):
         after: tuple[str, str] = ("", ""),
         limit: int = 100,
     ) -> list[StoredDocument]:
-        """In order of (connection, source_id), beginning behind `after`; graves left out."""
+        """In order of (connection, source_id), beginning behind `after`; graves left out.
+
+        Documents that share one source_id stay on one page, which may pass `limit` for them:
+        `after` could not name a place between them.
+        """
 
     def document(self, document_id: bytes) -> StoredDocument | None: ...
 
@@ -316,18 +446,115 @@ class Feed(Protocol):
         """The greatest seq, 0 when empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoreFacts:
-    """What `doctor` and `db check` show. hazards: sentences, empty when all is well."""
+class Backfills(Protocol):
+    """Backfills and their partitions: a ledger of what is to be pulled, and what came of it.
 
-    url: str
-    dialect: str
-    driver_version: str
-    schema_revision: str | None
-    schema_current: bool
-    size_bytes: int
-    hazards: tuple[str, ...]
-    settings: Mapping[str, Any]
+    A partition's checkpoint and lease are a row of the streams, under its name; it goes when the
+    partition is done or canceled.
+    """
+
+    def create(self, new: NewBackfill, slices: Sequence[Slice]) -> int:
+        """Write a running backfill with a waiting partition for each slice; its number."""
+
+    def get(self, workspace: str, backfill_no: int) -> StoredBackfill | None: ...
+
+    def latest(
+        self, workspace: str, *, connection: str | None = None, limit: int = 50
+    ) -> list[StoredBackfill]:
+        """Latest first."""
+
+    def partitions(self, backfill_no: int) -> list[StoredPartition]:
+        """All of them, in order."""
+
+    def due(self, now: int, limit: int, *, backfill_no: int | None = None) -> list[DuePartition]:
+        """Partitions to be pulled now, of all running backfills of active connections or of one.
+
+        Those whose time has come, under no living lease; of each backfill so many that no more
+        than its `parallel` are under way, in turn with other backfills.
+        """
+
+    def held(self, backfill_no: int | None = None) -> list[Lease]:
+        """The leases under which partitions of running backfills are pulled, living or not; only
+        their names and owners count."""
+
+    def begin(self, lease: Lease, *, most_attempts: int, now: int) -> StoredPartition | None:
+        """Begin an attempt, under the partition's lease: attempts + 1, or 1 where the attempt
+        before got further than where it began. None where there is nothing to begin: paused,
+        ended, not yet due, or parked just now, after `most_attempts` that died.
+        """
+
+    def end(self, lease: Lease, end: PartitionEnd, *, now: int) -> None:
+        """End an attempt: state, reason and counts of the partition, and with the last open one
+        the backfill's end, in one transaction. Raises LeaseLostError where the lease is another's,
+        or the backfill was canceled; then nothing is written."""
+
+    def pause(self, workspace: str, backfill_no: int, *, reason: str | None) -> bool:
+        """Nothing more is due. False where it is not running."""
+
+    def resume(self, workspace: str, backfill_no: int) -> bool:
+        """It runs again, what had failed or waits for a time at once. False where it has ended."""
+
+    def cancel(self, workspace: str, backfill_no: int, *, now: int) -> bool:
+        """What is not done never will be; checkpoints and leases go, which ends whoever pulls.
+        False where it has ended."""
+
+
+class Agenda(Protocol):
+    """What is due, by the clock that `Store.ahead` tells of.
+
+    Only streams of active connections that nobody has paused are ever due.
+    """
+
+    def due(self, now: int, limit: int) -> list[DueStream]:
+        """Streams whose time has come and that nobody holds, the longest due first."""
+
+    def held(self, now: int, limit: int) -> list[DueStream]:
+        """Streams whose time has come and that are held; their owners may be dead."""
+
+    def next_at(self, after: int) -> int | None:
+        """The next time behind `after` at which a stream will be due."""
+
+    def planned(self) -> list[PlannedStream]:
+        """Every stream that has a row, of all workspaces."""
+
+    def plan(self, streams: Sequence[tuple[PlannedStream, int | None]]) -> None:
+        """Write schedules down, each with the next run by it; one transaction.
+
+        What is due sooner stays so, a parked stream waits for its time, a paused one has none.
+        """
+
+    def begin(self, lease: Lease, *, most_attempts: int) -> int | None:
+        """Count an attempt, under the stream's lease: its number since a run last ended by itself
+        or wrote a page. None, and nothing written, where it would be more than `most_attempts`, or
+        the lease is another's."""
+
+    def move(self, lease: Lease, next_run_at: int | None, was_due_at: int | None) -> None:
+        """Set the next run of a stream whose run has no say about anything else."""
+
+    def pause(self, workspace: str, connection: str, stream: str, *, now: int) -> bool:
+        """No run by itself until it is resumed. False where it is paused already."""
+
+    def resume(self, workspace: str, connection: str, stream: str, *, now: int) -> bool:
+        """Due at once, whatever was missed. False where it is not paused."""
+
+    def wake(self, workspace: str, connection: str, stream: str, *, now: int) -> bool:
+        """Due now, with a clean sheet. False where it is paused."""
+
+    def counts(self, now: int) -> tuple[int, int]:
+        """How many streams have a time, and how many of those are due."""
+
+
+class Workers(Protocol):
+    """Who works on this database."""
+
+    def beat(self, worker: WorkerRow, *, forget_before: int) -> None:
+        """Say that a worker lives, and forget those that have not since `forget_before`."""
+
+    def leave(self, owner: str) -> None:
+        """A worker ends by itself."""
+
+    def list(self) -> list[WorkerRow]:
+        """All of them, the longest at work first."""
 
 
 class Store(Protocol):
@@ -337,11 +564,23 @@ class Store(Protocol):
     streams: Streams
     runs: Runs
     connections: Connections
+    tokens: Tokens
+    sealed: Sealed
     letters: Letters
     reader: Reader
     feed: Feed
+    held_pages: HeldPages
+    sweeps: Sweeps
+    pace: Pace
+    shapes: Shapes
+    backfills: Backfills
+    agenda: Agenda
+    workers: Workers
 
     def facts(self) -> StoreFacts: ...
+
+    def ahead(self, now: Callable[[], datetime]) -> timedelta:
+        """By how much the database's clock is ahead of `now`; 0 where all are on one host."""
 
     def close(self) -> None: ...
 

@@ -9,8 +9,12 @@ from sqlalchemy import Row, insert, select, update
 
 from penstock.model.outcome import COUNTER_NAMES, Counters
 from penstock.model.run import NewRun, Run, RunKind, RunState
+from penstock.model.standing import Standing
 from penstock.store.engines import Engines
+from penstock.store.streams import due_after_run, told
 from penstock.store.tables import runs
+
+_OF = (runs.c.workspace, runs.c.connection, runs.c.stream)
 
 
 class SqlRuns:
@@ -36,8 +40,10 @@ class SqlRuns:
         finished_at: int,
         work_us: int,
         counters: Counters | None = None,
+        standing: Standing | None = None,
+        was_due_at: int | None = None,
     ) -> None:
-        """End a run. counters: only for runs that commit no units (observation)."""
+        """End a run, and say where its stream stands, in one transaction: see the role."""
         ending: dict[str, Any] = {
             "state": state,
             "reason": reason,
@@ -47,7 +53,13 @@ class SqlRuns:
         }
         ending |= counters.as_json() if counters else {}
         with self._engines.writer.begin() as connection:
-            connection.execute(update(runs).where(runs.c.run_no == run_no).values(ending))
+            end = update(runs).where(runs.c.run_no == run_no).values(ending).returning(*_OF)
+            run = connection.execute(end).one()
+            if standing is not None:
+                key = (run.workspace, run.connection, run.stream, "")
+                due = due_after_run(standing, was_due_at)
+                tell = told(self._engines, key, standing, now=finished_at, next_run_at=due)
+                connection.execute(tell)
 
     def get(self, run_no: int) -> Run | None:
         """The run, or None."""
@@ -65,14 +77,21 @@ class SqlRuns:
             return [_run(row) for row in reading.execute(wanted)]
 
     def interrupt(
-        self, workspace: str, connection: str, stream: str, *, now: int, except_run: int
+        self,
+        workspace: str,
+        connection: str,
+        stream: str,
+        *,
+        now: int,
+        except_run: int,
+        partition: str = "",
     ) -> int:
-        """Mark runs of the stream still `running` as interrupted; how many."""
+        """Mark runs of the stream, or partition, still `running` as interrupted; how many."""
         left_behind = (
             update(runs)
             .where(runs.c.workspace == workspace, runs.c.connection == connection)
             .where(runs.c.stream == stream, runs.c.state == RunState.RUNNING)
-            .where(runs.c.run_no != except_run)
+            .where(runs.c.partition == partition, runs.c.run_no != except_run)
             .values(state=RunState.INTERRUPTED, finished_at=now)
         )
         with self._engines.writer.begin() as writing:
@@ -96,4 +115,5 @@ def _run(row: Row[Any]) -> Run:
         message=row.message,
         work_us=row.work_us,
         counters=Counters(*(row._mapping[name] for name in COUNTER_NAMES)),
+        partition=row.partition,
     )

@@ -9,19 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import Connection, insert, inspect, select, text
 
 from penstock.errors import DatabaseError
 from penstock.store.engines import Engines
 from penstock.store.sqlite_build import VERSION, hazard
 from penstock.store.sqlite_engine import open_engines
 from penstock.store.sqlite_file import DatabaseFile
-from penstock.store.tables import metadata, revision
+from penstock.store.tables import metadata, revision, tables_of
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002", "0003")
 """All revisions in order, as in `migrations/versions`; the last is what this release needs."""
 
 WANTED = REVISIONS[-1]
+
+# On PostgreSQL: "schema", shortened, in ASCII.
+_ALONE = text("SELECT pg_advisory_xact_lock(x'7363686d'::int)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,8 @@ def check(url: str) -> SchemaState:
 
     Raises DatabaseError where there is none, or where it is not ours.
     """
-    with _opened(url, create=False) as (engines, file):
-        return _look(engines, file)
+    with _opened(url, create=False) as (engines, exists):
+        return _look(engines) if exists else SchemaState(None)
 
 
 def upgrade(url: str) -> SchemaState:
@@ -51,11 +54,11 @@ def upgrade(url: str) -> SchemaState:
     A crash leaves the old revision; run it again. Raises DatabaseError for a newer database, and
     for one that is not ours.
     """
-    with _opened(url, create=True) as (engines, file):
-        found = _look(engines, file)
-        if found.found is not None:
+    with _opened(url, create=True) as (engines, exists):
+        if exists and (found := _look(engines)).found is not None:
             _refuse_newer(found)
         with engines.writer.begin() as connection:
+            _alone(connection)
             _migrate(connection)
             return state(connection)
 
@@ -68,25 +71,27 @@ def state(connection: Connection) -> SchemaState:
     if tables:
         raise DatabaseError(
             f"the database holds other tables ({', '.join(tables[:3])}) and none of penstock's; "
-            "name another file"
+            "name another one"
         )
     return SchemaState(None)
 
 
 def create(connection: Connection) -> None:
     """Make all tables of the wanted revision in an empty database, in the caller's transaction."""
-    metadata.create_all(connection, checkfirst=False)
+    metadata.create_all(connection, tables=tables_of(connection.dialect.name), checkfirst=False)
     connection.execute(insert(revision).values(version_num=WANTED))
 
 
-def ensure(engines: Engines, file: DatabaseFile) -> None:
+def ensure(engines: Engines, *, exists: bool = True) -> None:
     """Make the schema of an empty database, pass a current one, refuse any other.
 
+    exists: False where there is not even an empty database yet.
     Raises DatabaseError with what to do: `penstock db upgrade`, or a newer penstock.
     """
-    found = _look(engines, file)
+    found = _look(engines) if exists else SchemaState(None)
     if found.found is None:
         with engines.writer.begin() as connection:
+            _alone(connection)
             found = state(connection)  # another process may have been quicker
             if found.found is None:
                 create(connection)
@@ -99,12 +104,16 @@ def ensure(engines: Engines, file: DatabaseFile) -> None:
         )
 
 
-def _look(engines: Engines, file: DatabaseFile) -> SchemaState:
+def _look(engines: Engines) -> SchemaState:
     # Through the reader, for opening the writer already changes a file that may not be ours.
-    if not file.path.exists():
-        return SchemaState(None)
     with engines.reader.connect() as connection:
         return state(connection)
+
+
+def _alone(connection: Connection) -> None:
+    """Nobody else changes the schema until this ends. SQLite's writer is alone anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_ALONE)
 
 
 def _refuse_newer(found: SchemaState) -> None:
@@ -126,10 +135,20 @@ def _migrate(connection: Connection) -> None:
 
 
 @contextmanager
-def _opened(url: str, *, create: bool) -> Iterator[tuple[Engines, DatabaseFile]]:
+def _opened(url: str, *, create: bool) -> Iterator[tuple[Engines, bool]]:
+    """The engines on a database, and whether there is one."""
+    if not url.startswith("sqlite:"):
+        from penstock.store import postgres_engine
+
+        engines = postgres_engine.open_engines(url)
+        try:
+            yield engines, True
+        finally:
+            engines.close()
+        return
     with DatabaseFile(url, create=create, alone=hazard(VERSION) is not None) as file:
         engines = open_engines(file.path)
         try:
-            yield engines, file
+            yield engines, file.path.exists()
         finally:
             engines.close()

@@ -6,31 +6,51 @@ the modules named for their role.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 
 from penstock.store import schema
+from penstock.store.agenda import SqlAgenda
+from penstock.store.backfills import SqlBackfills
 from penstock.store.connections import SqlConnections
 from penstock.store.engines import Engines
 from penstock.store.feed import SqlFeed
+from penstock.store.held_pages import SqlHeldPages
 from penstock.store.letters import SqlLetters
+from penstock.store.pace import SqlPace
 from penstock.store.reader import SqlReader
 from penstock.store.roles import (
+    Agenda,
+    Backfills,
     Connections,
     Documents,
     Feed,
+    HeldPages,
     Letters,
+    Pace,
     Reader,
     Runs,
-    StoreFacts,
+    Sealed,
+    Shapes,
     Streams,
+    Sweeps,
+    Tokens,
+    Workers,
 )
+from penstock.store.rows import StoreFacts
 from penstock.store.runs import SqlRuns
+from penstock.store.sealed import SqlSealed
+from penstock.store.shapes import SqlShapes
 from penstock.store.sqlite_build import TEXT, VERSION, hazard
 from penstock.store.sqlite_documents import SqliteDocuments
 from penstock.store.sqlite_engine import open_engines, settings
 from penstock.store.sqlite_error import translated
 from penstock.store.sqlite_file import DatabaseFile
 from penstock.store.streams import SqlStreams
+from penstock.store.sweeps import SqlSweeps
+from penstock.store.tokens import SqlTokens
+from penstock.store.workers import SqlWorkers
 
 
 class SqliteStore:
@@ -40,9 +60,18 @@ class SqliteStore:
     streams: Streams
     runs: Runs
     connections: Connections
+    tokens: Tokens
+    sealed: Sealed
     letters: Letters
     reader: Reader
     feed: Feed
+    held_pages: HeldPages
+    sweeps: Sweeps
+    pace: Pace
+    shapes: Shapes
+    backfills: Backfills
+    agenda: Agenda
+    workers: Workers
 
     def __init__(self, url: str, file: DatabaseFile, engines: Engines) -> None:
         documents = SqliteDocuments(engines)
@@ -50,9 +79,18 @@ class SqliteStore:
         self.streams = SqlStreams(engines)
         self.runs = SqlRuns(engines)
         self.connections = SqlConnections(engines)
+        self.tokens = SqlTokens(engines)
+        self.sealed = SqlSealed(engines)
         self.letters = SqlLetters(engines, documents.write_letters)
         self.reader = SqlReader(engines)
         self.feed = SqlFeed(engines)
+        self.held_pages = SqlHeldPages(engines)
+        self.sweeps = SqlSweeps(engines)
+        self.pace = SqlPace(engines)
+        self.shapes = SqlShapes(engines)
+        self.backfills = SqlBackfills(engines)
+        self.agenda = SqlAgenda(engines)
+        self.workers = SqlWorkers(engines)
 
         self._url = url
         self._file = file
@@ -72,7 +110,7 @@ class SqliteStore:
             )
             engines = open_engines(file.path)
             undo.callback(engines.close)
-            schema.ensure(engines, file)
+            schema.ensure(engines, exists=file.path.exists())
             with translated(), engines.writer.connect():
                 pass  # the first check-out reads the promised settings back
             undo.pop_all()
@@ -94,6 +132,10 @@ class SqliteStore:
             hazards=(sentence,) if sentence else (),
             settings=kept,
         )
+
+    def ahead(self, now: Callable[[], datetime]) -> timedelta:  # noqa: ARG002
+        """Nothing: whoever opens the file is on this host."""
+        return timedelta(0)
 
     def close(self) -> None:
         """Close all connections and give the file free. Closing twice is allowed."""

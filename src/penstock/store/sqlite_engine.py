@@ -14,6 +14,7 @@ from penstock.errors import DatabaseError
 from penstock.store.engines import Engines
 from penstock.store.sqlite_build import OLDEST, TEXT, VERSION, driver
 from penstock.store.sqlite_error import translate, translated
+from penstock.store.sqlite_latch import Latch
 
 PROMISED = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
 """Read back on every writer: acknowledged means synced (synchronous=FULL), or we do not serve."""
@@ -39,9 +40,12 @@ def open_engines(path: Path) -> Engines:
     """
     if VERSION < OLDEST:
         raise DatabaseError(f"{TEXT} is too old: penstock needs 3.35 or later")
-    writer = _engine(lambda: _writer(path), begin="BEGIN IMMEDIATE", size=1, overflow=0)
+    latch = Latch()
+    writer = _engine(
+        lambda: _writer(path), begin="BEGIN IMMEDIATE", size=1, overflow=0, latch=latch
+    )
     reader = _engine(lambda: _reader(path), begin="BEGIN", size=4, overflow=28)
-    return Engines(reader, writer)
+    return Engines(reader, writer, latch)
 
 
 def settings(connection: Any) -> dict[str, Any]:
@@ -49,7 +53,9 @@ def settings(connection: Any) -> dict[str, Any]:
     return {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in PROMISED}
 
 
-def _engine(creator: Callable[[], Any], *, begin: str, size: int, overflow: int) -> Engine:
+def _engine(
+    creator: Callable[[], Any], *, begin: str, size: int, overflow: int, latch: Latch | None = None
+) -> Engine:
     engine = create_engine(
         "sqlite://",
         module=driver,
@@ -59,6 +65,8 @@ def _engine(creator: Callable[[], Any], *, begin: str, size: int, overflow: int)
         max_overflow=overflow,
         pool_timeout=_WAIT_FOR_WRITER_S,
     )
+    if latch is not None:
+        _latched(engine, latch)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -71,6 +79,18 @@ def _engine(creator: Callable[[], Any], *, begin: str, size: int, overflow: int)
             raise ours from context.original_exception
 
     return engine
+
+
+def _latched(engine: Engine, latch: Latch) -> None:
+    """Before the engine's other listeners: the next one begins, and the one for errors raises."""
+
+    @event.listens_for(engine, "begin")
+    def _check(_connection: Connection) -> None:
+        latch.check()
+
+    @event.listens_for(engine, "handle_error")
+    def _see(context: ExceptionContext) -> None:
+        latch.see(context.original_exception)
 
 
 def _connect(path: Path, mode: str) -> Any:

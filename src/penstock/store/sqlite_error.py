@@ -10,13 +10,15 @@ from sqlalchemy import exc
 from penstock.errors import DatabaseError, PenstockError, StoreUnavailableError
 from penstock.store.sqlite_build import driver
 
+_DISK = 10
+
 # Primary result codes, sqlite.org/rescode.html; newer drivers report extended ones (low byte).
 _SENTENCES = {
     3: "the database file may not be opened: check its permissions",
     5: "the database is locked by another process that has been writing for over 5 seconds",
     6: "the database is locked by another connection of this process",
     8: "the database is read-only: check the file, its folder and the disk",
-    10: "the disk reported an error while the database was read or written",
+    _DISK: "the disk reported an error while the database was read or written: check the disk",
     13: "the disk is full",
     14: "the database file cannot be opened: check that its folder exists and is writable",
 }
@@ -28,7 +30,7 @@ _UNFIT = {
 
 def translate(error: BaseException) -> PenstockError | None:
     """What a driver's error means for the caller; None for errors that are our own mistakes."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if code in _SENTENCES:
         return StoreUnavailableError(f"{_SENTENCES[code]} ({error})")
     if code in _UNFIT:
@@ -41,6 +43,15 @@ def translate(error: BaseException) -> PenstockError | None:
 def is_conflict(error: BaseException) -> bool:
     """True for a row that exists already."""
     return isinstance(error, driver.IntegrityError) and "UNIQUE" in str(error)
+
+
+def is_disk_error(error: BaseException) -> bool:
+    """True where reading, writing or syncing failed; a full disk is none."""
+    return _code(error) == _DISK
+
+
+def _code(error: BaseException) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 @contextmanager

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, case, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Row,
+    and_,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from penstock.errors import StreamBusyError
 from penstock.model import times
 from penstock.model.connection import StreamState
+from penstock.model.standing import Condition, Standing
 from penstock.model.unit import Checkpoint, Lease
 from penstock.store import json_text
 from penstock.store.engines import Engines
-from penstock.store.tables import stream_state
-
-NEW = "new"
-"""State of a stream that nobody has given a state yet."""
+from penstock.store.tables import Number, stream_state
 
 _KEY = ("workspace", "connection", "stream", "partition")
 _UNTOUCHED = {
@@ -23,7 +33,9 @@ _UNTOUCHED = {
     "lease_until": 0,
     "epoch": 0,
     "unit_no": 0,
-    "state": NEW,
+    "state": Condition.NEW,
+    "attempts": 0,
+    "failures": 0,
 }
 
 
@@ -83,6 +95,18 @@ class SqlStreams:
         with self._engines.writer.begin() as writing:
             return writing.execute(free).rowcount == 1
 
+    def release_all(self, owners: str) -> int:
+        """Give back every lease whose owner's name begins so; how many. Whoever still works under
+        one of them writes nothing more."""
+        row = stream_state.c
+        free = (
+            update(stream_state)
+            .where(row.lease_owner.startswith(owners, autoescape=True))
+            .values(lease_owner="", lease_until=0)
+        )
+        with self._engines.writer.begin() as writing:
+            return writing.execute(free).rowcount
+
     def set_checkpoint(
         self, workspace: str, connection: str, stream: str, checkpoint: Checkpoint, *, now: int
     ) -> None:
@@ -117,31 +141,70 @@ class SqlStreams:
                     until=times.moment(holder.lease_until),
                 )
 
-    def set_state(
+    def note(self, workspace: str, connection: str, stream: str, notes: tuple[str, ...]) -> None:
+        """What is doubtful about the stream's cursor, in place of what was noted before."""
+        noted = update(stream_state).where(_is(workspace, connection, stream, ""))
+        with self._engines.writer.begin() as writing:
+            writing.execute(noted.values(notes=json_text.dump(notes)))
+
+    def set_standing(
         self,
         workspace: str,
         connection: str,
         stream: str,
+        standing: Standing,
         *,
-        state: str,
-        reason: str | None,
         now: int,
-        next_run_at: int | None = None,
+        partition: str = "",
     ) -> None:
-        """One state, one reason, one next run; `since` moves only when the state changes."""
-        row = stream_state.c
-        told = {"state": state, "reason": reason, "next_run_at": next_run_at}
-        key = dict(zip(_KEY, (workspace, connection, stream, ""), strict=True))
-        tell = (
-            self._engines.upsert(stream_state)
-            .values(_UNTOUCHED | key | told | {"since": now})
-            .on_conflict_do_update(
-                index_elements=_KEY,
-                set_=told | {"since": case((row.state == state, row.since), else_=now)},
-            )
-        )
+        """One condition, one reason, one next run; `since` moves only with the condition."""
         with self._engines.writer.begin() as writing:
-            writing.execute(tell)
+            key = (workspace, connection, stream, partition)
+            writing.execute(told(self._engines, key, standing, now=now))
+
+
+def told(
+    engines: Engines,
+    key: tuple[str, str, str, str],
+    standing: Standing,
+    *,
+    now: int,
+    next_run_at: ColumnElement[int | None] | None = None,
+) -> Executable:
+    """The statement that writes a standing, for whoever has a transaction open.
+
+    next_run_at: in place of the standing's, for a row that is there already.
+    """
+    row = stream_state.c
+    said = {
+        "state": standing.condition,
+        "reason": standing.reason,
+        "failures": standing.failures,
+        "attempts": 0,
+    }
+    moved = {"since": case((row.state == standing.condition, row.since), else_=now)}
+    new = {"since": now, "next_run_at": standing.next_run_at}
+    due = standing.next_run_at if next_run_at is None else next_run_at
+    return (
+        engines.upsert(stream_state)
+        .values(_UNTOUCHED | dict(zip(_KEY, key, strict=True)) | new | said)
+        .on_conflict_do_update(index_elements=_KEY, set_=said | moved | {"next_run_at": due})
+    )
+
+
+def due_after_run(standing: Standing, was_due_at: int | None) -> ColumnElement[int | None]:
+    """The next run as a run's end leaves it. was_due_at: the stream's next_run_at when it began.
+
+    What woke the stream meanwhile stays, unless the run ended so that the stream has to wait; a
+    paused one has none.
+    """
+    row = stream_state.c
+    planned: ColumnElement[int | None] = literal(standing.next_run_at, Number)
+    unchanged = row.next_run_at.is_not_distinct_from(was_due_at)
+    due = planned
+    if standing.condition == Condition.OK or standing.next_run_at is None:
+        due = case((unchanged, planned), else_=func.coalesce(row.next_run_at, planned))
+    return case((row.paused_at.is_not(None), null()), else_=due)
 
 
 def _is(workspace: str, connection: str, stream: str, partition: str) -> ColumnElement[bool]:
@@ -162,4 +225,5 @@ def _state(row: Row[Any]) -> StreamState:
     fields = dict(row._mapping)
     fields["cursor"] = json_text.load(row.cursor)
     fields["enumeration"] = json_text.load(row.enumeration)
+    fields["notes"] = tuple(json_text.load(row.notes) or ())
     return StreamState(**fields)

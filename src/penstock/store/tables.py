@@ -20,38 +20,52 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
+from sqlalchemy.dialects import postgresql
 
 from penstock.model.outcome import COUNTER_NAMES
 
 metadata = MetaData()
 
+_NEW_COUNTERS = {"unmarked", "absent"}
+"""Of a later revision: the runs that were there have counted none."""
+
+
+def tables_of(dialect: str) -> list[Table]:
+    """The tables of a database of that dialect, in the order to make them."""
+    return [t for t in metadata.sorted_tables if t.info.get("dialect", dialect) == dialect]
+
+
 # SQLite makes only a column of the very type INTEGER the row's own number.
 Number = BigInteger().with_variant(Integer(), "sqlite")
+
+# Text is compared and sorted byte by byte on every backend, whatever language a server speaks.
+Word = Text().with_variant(Text(collation="C"), "postgresql")
 
 documents = Table(
     "documents",
     metadata,
     # The one tree in random order: rows append in order of arrival, only this index is random.
     Column("document_id", LargeBinary, primary_key=True),
-    Column("workspace", Text, nullable=False),
-    Column("connection", Text, nullable=False),
-    Column("document_type", Text, nullable=False),
-    Column("idempotency_key", Text, nullable=False),
-    Column("source_id", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("workspace", Word, nullable=False),
+    Column("connection", Word, nullable=False),
+    Column("document_type", Word, nullable=False),
+    Column("idempotency_key", Word, nullable=False),
+    Column("source_id", Word, nullable=False),
+    Column("state", Word, nullable=False),
     Column("version", Number, nullable=False),
     Column("version_no", Number, nullable=False),
     Column("payload_hash", LargeBinary, nullable=False),
     Column("raw_mark", LargeBinary),
-    Column("source_version", Text),
+    Column("source_version", Word),
     Column("source_updated_at", Number),
     Column("as_of", Number, nullable=False),
-    Column("status", Text),
-    Column("on_date", Text),
-    Column("party", Text),
-    Column("number", Text),
+    Column("status", Word),
+    Column("on_date", Word),
+    Column("party", Word),
+    Column("number", Word),
     Index("documents_source", "workspace", "connection", "document_type", "source_id"),
 )
 
@@ -59,14 +73,14 @@ document_versions = Table(
     "document_versions",
     metadata,
     Column("version_no", Number, primary_key=True),
-    Column("workspace", Text, nullable=False),
+    Column("workspace", Word, nullable=False),
     Column("document_id", LargeBinary, nullable=False),
     Column("version", Number, nullable=False),
     Column("previous", Number),
-    Column("state", Text, nullable=False),
-    Column("contract_version", Text, nullable=False),
+    Column("state", Word, nullable=False),
+    Column("contract_version", Word, nullable=False),
     Column("payload_hash", LargeBinary, nullable=False),
-    Column("source_version", Text),
+    Column("source_version", Word),
     Column("source_updated_at", Number),
     Column("as_of", Number, nullable=False),
     Column("flags", LargeBinary),
@@ -90,8 +104,8 @@ document_versions = Table(
 feed = Table(
     "feed",
     metadata,
-    Column("seq", Number, primary_key=True),
-    Column("kind", Text, nullable=False),
+    Column("seq", Number, primary_key=True, autoincrement=False),
+    Column("kind", Word, nullable=False),
     Column("ref", Number, nullable=False),
 )
 
@@ -99,11 +113,11 @@ pages = Table(
     "pages",
     metadata,
     Column("page_no", Number, primary_key=True),
-    Column("workspace", Text, nullable=False),
+    Column("workspace", Word, nullable=False),
     Column("run_no", Number, nullable=False),
-    Column("url", Text, nullable=False),
+    Column("url", Word, nullable=False),
     Column("status", Number, nullable=False),
-    Column("content_type", Text, nullable=False),
+    Column("content_type", Word, nullable=False),
     Column("received_at", Number, nullable=False),
     Column("sha256", LargeBinary, nullable=False),
     Column("size", Number, nullable=False),
@@ -114,17 +128,17 @@ dead_letters = Table(
     "dead_letters",
     metadata,
     Column("letter_id", LargeBinary, primary_key=True),
-    Column("workspace", Text, nullable=False),
-    Column("connection", Text, nullable=False),
-    Column("stream", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("workspace", Word, nullable=False),
+    Column("connection", Word, nullable=False),
+    Column("stream", Word, nullable=False),
+    Column("state", Word, nullable=False),
     Column("document_id", LargeBinary),
-    Column("document_type", Text, nullable=False),
-    Column("idempotency_key", Text),
-    Column("source_id", Text),
-    Column("contract_version", Text),
-    Column("reason", Text, nullable=False),
-    Column("message", Text, nullable=False),
+    Column("document_type", Word, nullable=False),
+    Column("idempotency_key", Word),
+    Column("source_id", Word),
+    Column("contract_version", Word),
+    Column("reason", Word, nullable=False),
+    Column("message", Word, nullable=False),
     Column("retryable", Boolean, nullable=False),
     Column("errors", LargeBinary, nullable=False),
     Column("errors_truncated", Boolean, nullable=False),
@@ -139,6 +153,8 @@ dead_letters = Table(
     Column("last_seen_at", Number, nullable=False),
     Column("closed_at", Number),
     Column("closed_by", Number),
+    Column("gone", Boolean, nullable=False, server_default=false()),
+    Column("parent_id", LargeBinary),
     Index("dead_letters_state", "workspace", "state", "letter_id"),
     # Every commit asks for the open letters of its documents: the index holds nothing else.
     Index(
@@ -153,20 +169,25 @@ runs = Table(
     "runs",
     metadata,
     Column("run_no", Number, primary_key=True),
-    Column("workspace", Text, nullable=False),
-    Column("connection", Text, nullable=False),
-    Column("stream", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("connector", Text, nullable=False),
-    Column("connector_version", Text, nullable=False),
-    Column("owner", Text, nullable=False),
+    Column("workspace", Word, nullable=False),
+    Column("connection", Word, nullable=False),
+    Column("stream", Word, nullable=False),
+    Column("kind", Word, nullable=False),
+    Column("connector", Word, nullable=False),
+    Column("connector_version", Word, nullable=False),
+    Column("owner", Word, nullable=False),
     Column("started_at", Number, nullable=False),
     Column("finished_at", Number),
-    Column("state", Text, nullable=False),
-    Column("reason", Text),
-    Column("message", Text),
+    Column("state", Word, nullable=False),
+    Column("reason", Word),
+    Column("message", Word),
     Column("work_us", Number, nullable=False),
-    *(Column(name, Number, nullable=False) for name in COUNTER_NAMES),
+    *(
+        Column(name, Number, nullable=False, server_default="0" if name in _NEW_COUNTERS else None)
+        for name in COUNTER_NAMES
+    ),
+    # Of what: "" for the stream itself, or a backfill's partition.
+    Column("partition", Word, nullable=False, server_default=""),
     Index("runs_connection", "workspace", "connection", "run_no"),
     Index(
         "runs_running",
@@ -176,50 +197,117 @@ runs = Table(
         sqlite_where=text("state = 'running'"),
         postgresql_where=text("state = 'running'"),
     ),
+    # The runs of a backfill's partitions, from which these have their counts.
+    Index(
+        "runs_partition",
+        *("workspace", "connection", "stream", "partition"),
+        sqlite_where=text("\"partition\" <> ''"),
+        postgresql_where=text("\"partition\" <> ''"),
+    ),
 )
 
 stream_state = Table(
     "stream_state",
     metadata,
-    Column("workspace", Text, primary_key=True),
-    Column("connection", Text, primary_key=True),
-    Column("stream", Text, primary_key=True),
-    Column("partition", Text, primary_key=True),
-    Column("cursor", Text),
-    Column("enumeration", Text),
+    Column("workspace", Word, primary_key=True),
+    Column("connection", Word, primary_key=True),
+    Column("stream", Word, primary_key=True),
+    Column("partition", Word, primary_key=True),
+    Column("cursor", Word),
+    Column("enumeration", Word),
     Column("watermark", Number),
-    Column("lease_owner", Text, nullable=False),
+    Column("lease_owner", Word, nullable=False),
     Column("lease_until", Number, nullable=False),
     Column("epoch", Number, nullable=False),
     Column("unit_no", Number, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("reason", Text),
+    Column("state", Word, nullable=False),
+    Column("reason", Word),
     Column("since", Number),
     Column("next_run_at", Number),
+    Column("full_at", Number),
+    Column("full_wanted_at", Number),
+    Column("notes", Word),
+    # What the clock needs: the manifest's schedule as it was when next_run_at was reckoned, when a
+    # person paused it, runs begun since one last ended by itself, and runs that failed in a row.
+    Column("schedule", Word),
+    Column("paused_at", Number),
+    Column("attempts", Number, nullable=False, server_default="0"),
+    Column("failures", Number, nullable=False, server_default="0"),
+    # The due index: it holds only streams with a time, in order of time.
+    Index(
+        "stream_state_due",
+        "next_run_at",
+        sqlite_where=text("next_run_at IS NOT NULL"),
+        postgresql_where=text("next_run_at IS NOT NULL"),
+    ),
+)
+
+# Pages of an update that counts only as a whole, until it ends.
+held_pages = Table(
+    "held_pages",
+    metadata,
+    Column("workspace", Word, primary_key=True),
+    Column("connection", Word, primary_key=True),
+    Column("stream", Word, primary_key=True),
+    Column("partition", Word, primary_key=True),
+    Column("unit_no", Number, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# Streams whose absent records are gone: their last two complete enumerations, by the number of
+# their first unit. swept: the one whose consequences are drawn; waiting: deletes to be confirmed.
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("sweep_no", Number, primary_key=True),
+    Column("workspace", Word, nullable=False),
+    Column("connection", Word, nullable=False),
+    Column("stream", Word, nullable=False),
+    Column("partition", Word, nullable=False),
+    Column("began", Number),
+    Column("began_at", Number),
+    Column("before", Number),
+    Column("before_at", Number),
+    Column("swept", Number),
+    Column("waiting", Number),
+    Column("members", Number),
+    Index("sweeps_stream", "workspace", "connection", "stream", "partition", unique=True),
+)
+
+# The unit that last saw each of their documents. A number for the stream keeps the rows short.
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("sweep_no", Number, primary_key=True, autoincrement=False),
+    Column("document_id", LargeBinary, primary_key=True),
+    Column("seen", Number, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 connections = Table(
     "connections",
     metadata,
-    Column("workspace", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("target", Text, nullable=False),
-    Column("connector", Text, nullable=False),
-    Column("settings", Text, nullable=False),
-    Column("account", Text),
-    Column("mode", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("workspace", Word, primary_key=True),
+    Column("name", Word, primary_key=True),
+    Column("target", Word, nullable=False),
+    Column("connector", Word, nullable=False),
+    Column("settings", Word, nullable=False),
+    Column("account", Word),
+    Column("mode", Word, nullable=False),
+    Column("state", Word, nullable=False),
     Column("allow_loopback", Boolean, nullable=False),
     Column("created_at", Number, nullable=False),
     Column("updated_at", Number, nullable=False),
+    Column("facts", Word),
+    Column("reason", Word),
 )
 
 secrets = Table(
     "secrets",
     metadata,
-    Column("workspace", Text, primary_key=True),
-    Column("connection", Text, primary_key=True),
-    Column("field", Text, primary_key=True),
+    Column("workspace", Word, primary_key=True),
+    Column("connection", Word, primary_key=True),
+    Column("field", Word, primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
     Column("updated_at", Number, nullable=False),
     ForeignKeyConstraint(
@@ -227,6 +315,193 @@ secrets = Table(
         ["connections.workspace", "connections.name"],
         ondelete="CASCADE",
     ),
+)
+
+# What one refresher at a time may replace: see the role `Tokens`.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("workspace", Word, primary_key=True),
+    Column("connection", Word, primary_key=True),
+    Column("generation", Number, nullable=False),
+    Column("attempt", Word, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("previous", LargeBinary),
+    Column("spare", LargeBinary),
+    Column("updated_at", Number, nullable=False),
+    ForeignKeyConstraint(
+        ["workspace", "connection"],
+        ["connections.workspace", "connections.name"],
+        ondelete="CASCADE",
+    ),
+)
+
+data_keys = Table(
+    "data_keys",
+    metadata,
+    Column("workspace", Word, primary_key=True),
+    Column("generation", Number, primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_at", Number, nullable=False),
+    Column("finished_at", Number),
+)
+
+pace = Table(
+    "pace",
+    metadata,
+    Column("scope", Word, primary_key=True),
+    Column("workspace", Word, primary_key=True),
+    Column("owner", Word, primary_key=True),
+    Column("rate", Word, primary_key=True),
+    Column("state", Word, nullable=False),
+)
+
+# What the records of each stream look like, as the pipeline wrote it.
+shapes = Table(
+    "shapes",
+    metadata,
+    Column("workspace", Word, primary_key=True),
+    Column("connection", Word, primary_key=True),
+    Column("stream", Word, primary_key=True),
+    Column("shape", LargeBinary, nullable=False),
+    Column("updated_at", Number, nullable=False),
+)
+
+drifts = Table(
+    "drifts",
+    metadata,
+    Column("drift_no", Number, primary_key=True),
+    Column("workspace", Word, nullable=False),
+    Column("connection", Word, nullable=False),
+    Column("stream", Word, nullable=False),
+    Column("kind", Word, nullable=False),
+    Column("path", Word, nullable=False),
+    Column("detail", Word, nullable=False),
+    Column("message", Word, nullable=False),
+    Column("idempotency_key", Word),
+    Column("run_no", Number, nullable=False),
+    Column("page_no", Number),
+    Column("page_index", Number),
+    Column("first_seen_at", Number, nullable=False),
+    Column("accepted_at", Number),
+    Index("drifts_stream", "workspace", "connection", "stream", "drift_no"),
+    # What waits to be accepted waits once, whoever sees it.
+    Index(
+        "drifts_open",
+        *("workspace", "connection", "stream", "kind", "path", "detail"),
+        unique=True,
+        sqlite_where=text("accepted_at IS NULL"),
+        postgresql_where=text("accepted_at IS NULL"),
+    ),
+)
+
+# A backfill, and the slices of time (and keys) that it consists of. Each slice under way has
+# a row in stream_state, under its partition's name, with its own checkpoint and lease.
+backfills = Table(
+    "backfills",
+    metadata,
+    Column("backfill_no", Number, primary_key=True),
+    Column("workspace", Word, nullable=False),
+    Column("connection", Word, nullable=False),
+    Column("stream", Word, nullable=False),
+    Column("from_at", Number, nullable=False),
+    Column("to_at", Number, nullable=False),
+    Column("by", Word, nullable=False),
+    Column("parallel", Number, nullable=False),
+    Column("state", Word, nullable=False),
+    Column("reason", Word),
+    Column("cutoff_at", Number, nullable=False),
+    Column("created_at", Number, nullable=False),
+    Column("finished_at", Number),
+    Index("backfills_stream", "workspace", "connection", "stream"),
+    # Running ones are looked for at every tick.
+    Index(
+        "backfills_running",
+        "backfill_no",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+)
+
+backfill_partitions = Table(
+    "backfill_partitions",
+    metadata,
+    Column("backfill_no", Number, primary_key=True, autoincrement=False),
+    Column("partition", Word, primary_key=True),
+    Column("from_at", Number, nullable=False),
+    Column("to_at", Number, nullable=False),
+    Column("keys", Word, nullable=False),
+    Column("state", Word, nullable=False),
+    Column("reason", Word),
+    # Attempts begun since one last ended by itself or got further than the one before it: by the
+    # number of the last unit then. And those that failed in a row.
+    Column("attempts", Number, nullable=False),
+    Column("reached", Number, nullable=False),
+    Column("failures", Number, nullable=False),
+    Column("next_try_at", Number),
+    Column("started_at", Number),
+    Column("finished_at", Number),
+    *(Column(name, Number, nullable=False) for name in COUNTER_NAMES),
+    ForeignKeyConstraint(
+        ["backfill_no"],
+        ["backfills.backfill_no"],
+        ondelete="CASCADE",
+    ),
+    # What is still to be pulled, in order.
+    Index(
+        "backfill_partitions_open",
+        *("backfill_no", "partition"),
+        sqlite_where=text("state IN ('waiting', 'running')"),
+        postgresql_where=text("state IN ('waiting', 'running')"),
+    ),
+)
+
+# Processes that serve: who they are, and when they last said so.
+workers = Table(
+    "workers",
+    metadata,
+    Column("owner", Word, primary_key=True),
+    Column("kind", Word, nullable=False),
+    Column("version", Word, nullable=False),
+    Column("slots", Number, nullable=False),
+    Column("busy", Number, nullable=False),
+    Column("started_at", Number, nullable=False),
+    Column("beat_at", Number, nullable=False),
+)
+
+# What somebody is told: once for each cause, until it is over.
+notices = Table(
+    "notices",
+    metadata,
+    Column("notice_no", Number, primary_key=True),
+    Column("workspace", Word, nullable=False),
+    Column("connection", Word, nullable=False),
+    Column("stream", Word, nullable=False),
+    Column("cause", Word, nullable=False),
+    Column("detail", Word, nullable=False),
+    Column("since", Number, nullable=False),
+    Column("attempts", Number, nullable=False),
+    Column("sent_at", Number),
+    Column("cleared_at", Number),
+    Index(
+        "notices_open",
+        *("workspace", "connection", "stream", "cause"),
+        unique=True,
+        sqlite_where=text("cleared_at IS NULL"),
+        postgresql_where=text("cleared_at IS NULL"),
+    ),
+)
+
+# PostgreSQL only: what was committed and has no place in the feed yet, with the transaction that
+# wrote it. A unit's references are one row. See `postgres_feed`.
+feed_inbox = Table(
+    "feed_inbox",
+    metadata,
+    Column("inbox_no", Number, primary_key=True),
+    Column("txid", Number, nullable=False),
+    Column("kind", Word, nullable=False),
+    Column("refs", postgresql.ARRAY(BigInteger), nullable=False),
+    info={"dialect": "postgresql"},
 )
 
 # As the migration tool makes it, so that a new file needs no import of that tool.

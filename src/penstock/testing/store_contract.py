@@ -15,9 +15,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from penstock.testing.store_contract_backfills import BackfillsContract
 from penstock.testing.store_contract_commit import CommitContract
+from penstock.testing.store_contract_moving import MovingContract
+from penstock.testing.store_contract_pace import PaceContract
 from penstock.testing.store_contract_reading import ReadingContract
+from penstock.testing.store_contract_sealed import SealedContract
+from penstock.testing.store_contract_shapes import ShapesContract
 from penstock.testing.store_contract_streams import StreamsContract
+from penstock.testing.store_contract_tokens import TokensContract
 from penstock.testing.store_worker import (
     NOW,
     Worker,
@@ -25,7 +31,17 @@ from penstock.testing.store_worker import (
 )
 
 
-class StoreContract(CommitContract, StreamsContract, ReadingContract):
+class StoreContract(
+    CommitContract,
+    StreamsContract,
+    ReadingContract,
+    SealedContract,
+    PaceContract,
+    MovingContract,
+    TokensContract,
+    ShapesContract,
+    BackfillsContract,
+):
     """The behaviour of a store. A backend overrides `make_store`."""
 
     # ── workspaces ──

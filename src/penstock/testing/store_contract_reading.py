@@ -12,7 +12,7 @@ from penstock.model.unit import (
     LetterState,
     NewLetter,
 )
-from penstock.store.roles import StoredDocument
+from penstock.store.rows import StoredDocument
 from penstock.testing.store_case import StoreCase, in_threads, refusal
 from penstock.testing.store_worker import (
     EVERY_BYTE,
@@ -36,8 +36,9 @@ class ReadingContract(StoreCase):
         unknown = replace(
             letter, letter_id=b"u" * 16, document_id=None, idempotency_key=None, source_id=None
         )
-        worker.commit(unit=replace(worker.unit(), letters=(letter, unknown)))
-        for given in (letter, unknown):
+        below = replace(letter, letter_id=b"b" * 16, gone=True, parent_id=EVERY_BYTE[-16:])
+        worker.commit(unit=replace(worker.unit(), letters=(letter, unknown, below)))
+        for given in (letter, unknown, below):
             kept = self.store.letters.get(given.letter_id)
             assert kept is not None
             for name in NewLetter.__dataclass_fields__:
@@ -49,17 +50,37 @@ class ReadingContract(StoreCase):
             assert (kept.run_no, kept.page_no, kept.page_index) == (worker.run_no, None, None)
         assert self.store.letters.get(b"0" * 16) is None
 
+    def test_a_letter_belongs_to_the_stream_it_names_not_to_the_one_that_ran(self) -> None:
+        worker = Worker(self.store, stream="events")
+        letter = replace(worker.letter("1"), stream="invoices")
+        worker.commit(unit=replace(worker.unit(), letters=(letter,)))
+        alone = replace(worker.letter("2"), stream="invoices")
+        self.store.letters.write(replace(worker.unit(), letters=(alone,)))
+        listed = self.store.letters.list("default", stream="invoices")
+        assert {kept.letter_id for kept in listed} == {letter.letter_id, alone.letter_id}
+        assert {kept.run_no for kept in listed} == {worker.run_no}
+        assert self.store.letters.list("default", stream="events") == []
+
     def test_the_same_record_again_is_one_more_attempt(self) -> None:
         worker = Worker(self.store)
         letter = worker.letter("1")
         worker.commit(unit=replace(worker.unit(), letters=(letter,)))
         self.store.letters.close([letter.letter_id], LetterState.DISCARDED, now=NOW + 1)
-        again = replace(letter, reason="invalid_date", retryable=True, raw=b"new", as_of=NOW + 2)
+        again = replace(
+            letter,
+            reason="invalid_date",
+            retryable=True,
+            raw=b"new",
+            as_of=NOW + 2,
+            gone=True,
+            parent_id=b"p" * 16,
+        )
         worker.commit(unit=replace(worker.unit(), letters=(again,)))
         kept = self.store.letters.get(letter.letter_id)
         assert kept is not None
         assert (kept.attempts, kept.state, kept.reason) == (2, "open", "invalid_date")
         assert (kept.raw, kept.retryable, kept.as_of) == (b"new", True, NOW + 2)
+        assert (kept.gone, kept.parent_id) == (True, b"p" * 16)
         assert (kept.first_seen_at, kept.last_seen_at) == (NOW, NOW + 1)
         assert (kept.closed_at, kept.closed_by) == (None, None)
 

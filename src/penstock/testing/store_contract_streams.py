@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from penstock.errors import LeaseLostError, StreamBusyError
-from penstock.model.connection import ConnectionMode, ConnectionState
+from penstock.model.connection import ConnectionMode, ConnectionState, StreamState
 from penstock.model.outcome import Counters
 from penstock.model.run import NewRun, RunKind, RunState
+from penstock.model.standing import ALL_WELL, Condition, Standing
 from penstock.model.unit import (
     Checkpoint,
     Lease,
@@ -142,32 +143,55 @@ class StreamsContract(StoreCase):
         late = replace(zombie.unit(), checkpoint=Checkpoint("late"))
         refusal(LeaseLostError, lambda: self.store.documents.commit(late))
 
-    def test_since_moves_with_the_state_alone(self) -> None:
+    def test_since_moves_with_the_condition_alone(self) -> None:
         told = (
-            ("failing", "upstream_error", NOW, NOW),
-            ("failing", "parked", NOW + 1, NOW),
-            ("ok", None, NOW + 2, NOW + 2),
+            (Standing(Condition.UPSTREAM_FAILING, "status 500", 5), NOW, NOW),
+            (Standing(Condition.UPSTREAM_FAILING, "status 503", 5), NOW + 1, NOW),
+            (Standing(Condition.OK, None, 5), NOW + 2, NOW + 2),
         )
-        for state, reason, now, since in told:
-            self.store.streams.set_state(
-                "default", "acme", "invoices", state=state, reason=reason, now=now, next_run_at=5
-            )
-            row = self.store.streams.get("default", "acme", "invoices")
-            assert row is not None
-            assert (row.state, row.reason, row.since) == (state, reason, since)
-            assert row.next_run_at == 5
+        for standing, now, since in told:
+            self._set_standing(standing, now=now)
+            row = self._stream()
+            assert (row.state, row.reason) == (standing.condition, standing.reason)
+            assert (row.since, row.next_run_at) == (since, 5)
 
-    def test_a_state_keeps_lease_and_resume_point(self) -> None:
+    def test_a_standing_keeps_lease_and_resume_point(self) -> None:
         worker = Worker(self.store)
         worker.commit(unit=replace(worker.unit(), checkpoint=Checkpoint("here")))
-        self.store.streams.set_state(
-            "default", "acme", "invoices", state="ok", reason=None, now=NOW
-        )
+        self._set_standing(ALL_WELL, now=NOW)
         worker.commit(worker.invoice("1"))
-        state = self.store.streams.get("default", "acme", "invoices")
-        assert state is not None
+        state = self._stream()
         assert (state.cursor, state.lease_owner, state.unit_no) == ("here", "worker 1", 2)
         assert (state.state, state.next_run_at) == ("ok", None)
+
+    def test_the_end_of_a_run_tells_where_its_stream_stands(self) -> None:
+        worker = Worker(self.store)
+        parked = Standing(Condition.PARKED, "not ready", NOW + 60)
+        self._finish(worker.run_no, state=RunState.PARKED, standing=parked)
+        state = self._stream()
+        assert (state.state, state.reason, state.next_run_at) == ("parked", "not ready", NOW + 60)
+        self._finish(worker.run_no, standing=ALL_WELL, was_due_at=NOW + 60)
+        assert (self._stream().state, self._stream().next_run_at) == ("ok", None)
+
+    def test_a_stream_woken_while_it_ran_stays_due(self) -> None:
+        worker = Worker(self.store)
+        for was_due_at in (None, NOW):
+            self._set_standing(Standing(Condition.OK, None, NOW + 1), now=NOW)
+            self._finish(worker.run_no, standing=ALL_WELL, was_due_at=was_due_at)
+            assert self._stream().next_run_at == NOW + 1
+
+    def test_without_a_standing_the_stream_is_left_alone(self) -> None:
+        worker = Worker(self.store)
+        self._finish(worker.run_no)
+        assert self._stream().state == Condition.NEW
+
+    def _set_standing(self, standing: Standing, *, now: int) -> None:
+        self.store.streams.set_standing("default", "acme", "invoices", standing, now=now)
+
+    def _stream(self) -> StreamState:
+        state = self.store.streams.get("default", "acme", "invoices")
+        assert state is not None
+        return state
 
     def test_streams_are_listed_by_connection_and_name(self) -> None:
         for connection_name, stream in (("b", "x"), ("a", "y"), ("a", "x")):
@@ -247,6 +271,8 @@ class StreamsContract(StoreCase):
         reason: str | None = None,
         message: str | None = None,
         counters: Counters | None = None,
+        standing: Standing | None = None,
+        was_due_at: int | None = None,
     ) -> None:
         self.store.runs.finish(
             run_no,
@@ -256,6 +282,8 @@ class StreamsContract(StoreCase):
             finished_at=NOW + 9,
             work_us=1_234,
             counters=counters,
+            standing=standing,
+            was_due_at=was_due_at,
         )
 
     # ── connections and secrets ──

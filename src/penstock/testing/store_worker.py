@@ -47,14 +47,15 @@ class Worker:
         stream: str = "invoices",
         owner: str = "worker 1",
         now: int = NOW,
+        partition: str = "",
     ) -> None:
         self.store = store
         self.workspace, self.connection, self.stream = workspace, connection, stream
 
         kind = RunKind.POLL
-        run = NewRun(workspace, connection, stream, kind, "acme", "0.1.0", owner, now)
+        run = NewRun(workspace, connection, stream, kind, "acme", "0.1.0", owner, now, partition)
         self.run_no = store.runs.start(run)
-        asked = Lease(workspace, connection, stream, owner, 0, UNTIL)
+        asked = Lease(workspace, connection, stream, owner, 0, UNTIL, partition)
         state = store.streams.claim(asked, now=now)
         assert state is not None, f"{stream} is held by somebody else"
         self.lease = replace(asked, epoch=state.epoch)
@@ -127,6 +128,7 @@ class Worker:
         document = self.invoice(number).document_id
         return NewLetter(
             letter_id=letter_id(self.workspace, self.connection, self.stream, document),
+            stream=self.stream,
             document_id=document,
             document_type="invoice",
             idempotency_key=f"acme:invoice:{number}",

@@ -2,37 +2,52 @@
 
 A scheme's `flow` is a generator: it yields a signed copy of the request, receives the response,
 and may yield another. It does no I/O. Paging, checkpoints and errors only know the unsigned
-request. Adding a scheme: a frozen class with `flow`.
+request. Adding a scheme: a frozen class with `flow`. See `oauth` and `hmac_signed` for two that
+are longer.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
-from urllib.parse import quote, quote_plus
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol, cast
 
+from penstock.clock import Clock, SystemClock
 from penstock.errors import ConnectorError, SecretError
-from penstock.upstream.request import Request, Response
-
-HIDDEN = "***"
-HIDDEN_FROM_CHARACTERS = 4
-"""Shorter values stand in ordinary words and numbers; hiding them would only garble these."""
+from penstock.upstream.fields import Path
+from penstock.upstream.grant import Tokens
+from penstock.upstream.request import Pair, Request, Response
+from penstock.upstream.template import Values
+from penstock.vault.redaction import Redactor
 
 
 class Credentials(Mapping[str, str]):
     """Values a scheme may use, by name: secrets, and the settings that stand beside them.
 
     Names are unique, for both come from one settings schema. Only secrets are redacted. Nothing
-    shows a value: not repr, not an error.
+    shows a value: not repr, not an error. clock: for schemes that stamp or wait. places: what
+    placeholders in a scheme's templates stand for. tokens: where a scheme's tokens are kept.
+    redact: takes the secrets out of a text.
     """
 
-    __slots__ = ("_marks", "_values")
+    __slots__ = ("_tokens", "_values", "clock", "places", "redact")
 
-    def __init__(self, secrets: Mapping[str, str] = {}, settings: Mapping[str, str] = {}) -> None:
+    def __init__(
+        self,
+        secrets: Mapping[str, str] = {},
+        settings: Mapping[str, str] = {},
+        *,
+        clock: Clock | None = None,
+        places: Values | None = None,
+        tokens: Tokens | None = None,
+    ) -> None:
+        self.clock = clock or SystemClock()
+        self.places: Values = places or {}
         self._values = {**settings, **secrets}
-        self._marks = _spellings(secrets.values())
+        self._tokens = tokens
+
+        self.redact = Redactor(*secrets.values())
 
     def __getitem__(self, name: str) -> str:
         return self._values[name]
@@ -58,14 +73,38 @@ class Credentials(Mapping[str, str]):
             )
         return value
 
-    def redact(self, text: str) -> str:
-        """The text without any of the secrets, also in their URL spellings."""
-        for mark in self._marks:
-            text = text.replace(mark, HIDDEN)
-        return text
+    def text(self, name: str) -> str:
+        """The value of that name as it stands, a key of many lines for instance."""
+        if not self._values.get(name):
+            raise SecretError(f"the connection has no value for {name!r}")
+        return self._values[name]
+
+    @property
+    def tokens(self) -> Tokens:
+        """Raises SecretError where nothing keeps tokens for this connection."""
+        if self._tokens is None:
+            raise SecretError("this connection has no place for OAuth tokens")
+        return self._tokens
+
+    def hide(self, *secrets: str | None) -> None:
+        """Redact these from now on, too: tokens, which come and go."""
+        self.redact.hide(*(secret for secret in secrets if secret))
 
 
-Flow = Generator[Request, Response, None]
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """A question to a token endpoint: a form, sent as it is.
+
+    Other schemes do not sign it, no redirect is followed with it, and its answer is for the scheme
+    alone. What passes by itself (a 503, a broken connection) is asked again before that.
+    """
+
+    url: str
+    form: tuple[Pair, ...] = field(repr=False)
+    headers: tuple[Pair, ...] = field(default=(), repr=False)
+
+
+Flow = Generator[Request | TokenRequest, Response, None]
 
 
 class Auth(Protocol):
@@ -97,20 +136,26 @@ class Bearer:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key in a header field, or with query= in a query parameter of that name."""
+    """A key in a header field, or with query= in a query parameter of that name, or with json= in
+    a member of the JSON body ("auth.key": a path, its objects are made)."""
 
     secret: str = "api_key"  # noqa: S105 - a name
     header: str | None = None
     query: str | None = None
+    json: str | None = None
 
     def __post_init__(self) -> None:
-        if self.header is not None and self.query is not None:
-            raise ConnectorError("ApiKey goes into a header or a query parameter, not into both")
+        if sum(place is not None for place in (self.header, self.query, self.json)) > 1:
+            raise ConnectorError(
+                "ApiKey goes into a header, a query parameter or the JSON body: into one of them"
+            )
 
     def flow(self, request: Request, credentials: Credentials) -> Flow:
         key = credentials.need(self.secret)
         if self.query is not None:
             yield request.with_params((self.query, key))
+        elif self.json is not None:
+            yield replace(request, json=Path.parse(self.json).put(_body(request), key))
         else:
             yield request.with_headers((self.header or "X-Api-Key", _ascii(key, self.secret)))
 
@@ -141,14 +186,43 @@ class InTurn:
     schemes: tuple[Auth, ...]
 
     def flow(self, request: Request, credentials: Credentials) -> Flow:
-        if len(self.schemes) == 1:
-            yield from self.schemes[0].flow(request, credentials)
-            return
-        for scheme in self.schemes:
-            flow = scheme.flow(request, credentials)
-            request = next(flow)
-            flow.close()
-        yield request
+        yield from _in_turn(self.schemes, request, credentials)
+
+
+def _in_turn(
+    schemes: tuple[Auth, ...], request: Request, credentials: Credentials
+) -> Generator[Request | TokenRequest, Response, Response]:
+    """The first scheme around the others: whatever it yields they sign, each time anew.
+
+    So the last one sees a response first, and may answer it before the first one does.
+    """
+    if not schemes:
+        return (yield request)
+    flow = schemes[0].flow(request, credentials)
+    try:
+        signed = next(flow)
+        while True:
+            if isinstance(signed, TokenRequest):
+                response = yield signed
+            else:
+                response = yield from _in_turn(schemes[1:], signed, credentials)
+            try:
+                signed = flow.send(response)
+            except StopIteration:
+                return response
+    finally:
+        flow.close()
+
+
+def _body(request: Request) -> dict[str, object]:
+    if request.json is None:
+        return {}
+    if type(request.json) is not dict:
+        raise ConnectorError(
+            f"{request.method} {request.url.partition('?')[0]} has a JSON body that is no object: "
+            "ApiKey(json=…) finds no place in it"
+        )
+    return cast("dict[str, object]", request.json)
 
 
 def _basic(user: str, password: str) -> str:
@@ -159,17 +233,6 @@ def _ascii(value: str, name: str) -> str:
     if not value.isascii():
         raise SecretError(f"the value of {name!r} holds characters that no header field can carry")
     return value
-
-
-def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Longest first, so that no secret leaves a part of another behind."""
-    found = {
-        spelling
-        for secret in secrets
-        if len(secret) >= HIDDEN_FROM_CHARACTERS
-        for spelling in (secret, quote(secret, safe=""), quote_plus(secret))
-    }
-    return tuple(sorted(found, key=len, reverse=True))
 
 
 NO_AUTH = NoAuth()

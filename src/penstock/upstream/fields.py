@@ -59,10 +59,15 @@ class Path:
         return cls(names, optional)
 
     def get(self, value: Any) -> Any:
-        """The value at the path, MISSING where a member is absent or its parent is no object."""
-        for name in self.names:
-            if type(value) is not dict or name not in value:
+        """The value at the path, MISSING where a member is absent or its parent is no object.
+
+        A member whose own name holds dots ("@odata.nextLink") is found too.
+        """
+        for place, name in enumerate(self.names):
+            if type(value) is not dict:
                 return MISSING
+            if name not in value:
+                return value.get(".".join(self.names[place:]), MISSING)
             value = value[name]
         return value
 

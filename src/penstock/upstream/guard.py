@@ -1,70 +1,39 @@
-"""Which addresses a connection may reach: its manifest's patterns, judged before every hop."""
+"""Which addresses a connection may reach, judged before every hop.
+
+Twice: the URL, by the manifest's patterns, before anything else happens; and the addresses its
+host name turns out to lead to, when a connection is opened. To the very address that was judged
+the connection then goes, so that a second answer of the DNS cannot lead it elsewhere.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Self
 
 import httpx2
 
 from penstock.errors import ConnectorError, EgressDeniedError
+from penstock.upstream.addresses import (
+    Address,
+    Network,
+    is_loopback,
+    is_loopback_address,
+    is_opened,
+    is_public,
+    literal,
+)
+from penstock.upstream.proxy import Proxy
 
 _PATTERN = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-fA-F:.]+\]|[^/:@?#\[\]\s]+)"
     r"(?::(?P<port>\d{1,5}))?(?P<path>/[^?#\s]*)?"
 )
 _ODD = re.compile(r"[\x00-\x20\x7f\\]")
-_NUMBERLIKE = re.compile(r"(\d+|0[xX][0-9a-fA-F]*)\.?")
-
-_CLOSED_4 = tuple(
-    IPv4Network(text)
-    for text in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "168.63.129.16/32",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "192.31.196.0/24",
-        "192.52.193.0/24",
-        "192.88.99.0/24",
-        "192.168.0.0/16",
-        "192.175.48.0/24",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-    )
-)
-_OPEN_6 = IPv6Network("2000::/3")
-_CLOSED_6 = tuple(
-    IPv6Network(text)
-    for text in (
-        "2001::/23",
-        "2001:db8::/32",
-        "2002::/16",
-        "2620:4f:8000::/48",
-        "3fff::/20",
-    )
-)
-
-
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address belongs to the public network.
-
-    Python's is_global says yes to several that do not (192.0.0.192, multicast, NAT64 and 6to4
-    forms of loopback). 168.63.129.16 is a cloud's metadata service on a public address.
-    """
-    if isinstance(address, IPv4Address):
-        return not any(address in network for network in _CLOSED_4)
-    return address in _OPEN_6 and not any(address in network for network in _CLOSED_6)
+_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_NUMBERLIKE = re.compile(r"\d+|0x[0-9a-f]*")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +58,7 @@ class Pattern:
             raise ConnectorError(
                 f"{text!r} is no permission pattern such as 'https://api.acme.test/*'"
             )
-        host, path = match["host"].lower(), match["path"] or "/*"
+        host, path = match["host"], match["path"] or "/*"
         fixed = host.removeprefix("*.")
         if "*" in fixed or (fixed != host and fixed.count(".") < 1):
             raise ConnectorError(
@@ -98,13 +67,18 @@ class Pattern:
             )
         if "*" in path[:-1]:
             raise ConnectorError(f"{text!r}: '*' may only stand at the end of a path")
+        try:
+            fixed = _host(httpx2.URL(f"https://{fixed}/"))
+        except (httpx2.InvalidURL, ValueError) as error:
+            raise ConnectorError(f"{text!r}: there can be no such host") from error
         port = int(match["port"]) if match["port"] else None
-        return cls(text, match["scheme"], host.strip("[]"), port, path)
+        wild = "*." if host.startswith("*.") else ""
+        return cls(text, match["scheme"], wild + fixed, port, path)
 
     def allows(self, url: httpx2.URL) -> bool:
         return (
             url.scheme == self.scheme
-            and self._allows_host(url.host)
+            and self._allows_host(_host(url))
             and self.port in (None, url.port or _DEFAULT_PORTS.get(url.scheme))
             and self._allows_path(url.raw_path.partition(b"?")[0].decode("ascii"))
         )
@@ -122,16 +96,30 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """What one connection may reach. allow_loopback never widens the patterns: a loopback URL
-    has to match one and be allowed as loopback."""
+    """What one connection may reach, and by which way.
+
+    allow_loopback never widens the patterns: a loopback URL has to match one and be allowed as
+    loopback. networks: private ones that a person has opened. proxy: through which every name but
+    a loopback one is reached; then it is the proxy that looks the name up and judges the address.
+    """
 
     patterns: tuple[Pattern, ...]
     allow_loopback: bool = False
+    networks: tuple[Network, ...] = ()
+    proxy: Proxy | None = None
 
     @classmethod
-    def of(cls, patterns: Iterable[str], *, allow_loopback: bool = False) -> Self:
+    def of(
+        cls,
+        patterns: Iterable[str],
+        *,
+        allow_loopback: bool = False,
+        networks: Iterable[Network] = (),
+        proxy: Proxy | None = None,
+    ) -> Self:
         """From the manifest's patterns, placeholders filled. Raises ConnectorError."""
-        return cls(tuple(Pattern.parse(text) for text in patterns), allow_loopback)
+        parsed = tuple(Pattern.parse(text) for text in patterns)
+        return cls(parsed, allow_loopback, tuple(networks), proxy)
 
     def check(self, url: str) -> httpx2.URL:
         """The parsed URL if it may be reached; raises EgressDeniedError if not.
@@ -150,8 +138,32 @@ class Egress:
         self._check_patterns(parsed)
         return parsed
 
+    def choose(self, host: str, addresses: Iterable[Address]) -> list[Address]:
+        """Those of the addresses behind a host that may be connected to, in their order.
+
+        A loopback name leads to this machine alone, every other name never to it. An address that
+        is not allowed is left out and does not spoil the others: none but a judged one is ever
+        connected to, so a mixed answer gains nobody anything, while networks with DNS64 put a
+        made-up address beside every good one. Raises EgressDeniedError where none is left.
+        """
+        found = list(addresses)
+        fit = self._here(found) if is_loopback(host) else self._elsewhere(found)
+        if not fit:
+            told = ", ".join(str(address) for address in found) or "no address"
+            raise EgressDeniedError(
+                f"{host} leads to {told}, which is not allowed; an own network is opened with "
+                "the setting private_networks"
+            )
+        return fit
+
+    def _here(self, addresses: list[Address]) -> list[Address]:
+        return [a for a in addresses if self.allow_loopback and is_loopback_address(a)]
+
+    def _elsewhere(self, addresses: list[Address]) -> list[Address]:
+        return [a for a in addresses if is_public(a) or is_opened(a, self.networks)]
+
     def _check_shape(self, url: httpx2.URL) -> None:
-        if url.scheme not in _DEFAULT_PORTS or not url.host:
+        if url.scheme not in _DEFAULT_PORTS or not url.raw_host:
             raise EgressDeniedError(f"{_shown(url)} is no absolute http or https URL")
         if url.port is not None and not 0 < url.port <= 65_535:
             raise EgressDeniedError(f"{_shown(url)}: there is no such port")
@@ -161,7 +173,11 @@ class Egress:
             raise EgressDeniedError(f"{_shown(url)}: a path may not climb with '.' or '..'")
 
     def _check_host(self, url: httpx2.URL) -> None:
-        if is_loopback(url.host):
+        host = _host(url)
+        address = literal(host)
+        if address is None:
+            _check_name(url, host)
+        if is_loopback(host):
             if not self.allow_loopback:
                 raise EgressDeniedError(
                     f"{_shown(url)} is this machine; allow it with --allow-loopback"
@@ -169,9 +185,8 @@ class Egress:
             return
         if url.scheme != "https":
             raise EgressDeniedError(f"{_shown(url)}: plain http is only for loopback")
-        address = _literal(url)
-        if address is not None and not is_public(address):
-            raise EgressDeniedError(f"{_shown(url)} is no address of the public network")
+        if address is not None:
+            self.choose(host, [address])
 
     def _check_patterns(self, url: httpx2.URL) -> None:
         if not any(pattern.allows(url) for pattern in self.patterns):
@@ -181,31 +196,30 @@ class Egress:
             )
 
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+def names_loopback(pattern: str) -> bool:
+    """Whether a manifest's pattern literally names this machine: a placeholder does not."""
+    match = _PATTERN.fullmatch(pattern)
+    return match is not None and is_loopback(match["host"].lower().strip("[]"))
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host, by name or literal address, is this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _host(url: httpx2.URL) -> str:
+    """The host as it goes into DNS and TLS: IDNA-encoded, an address in its usual form."""
+    host = url.raw_host.decode("ascii")
+    address = literal(host)
+    return host if address is None else str(address)
 
 
-def _literal(url: httpx2.URL) -> IPv4Address | IPv6Address | None:
-    """The address a host spells, None for a name. Odd spellings (0x7f.1, 2130706433) are refused:
-    resolvers take them for addresses."""
-    try:
-        return ip_address(url.host)
-    except ValueError as error:
-        last = url.host.rstrip(".").rpartition(".")[2]
-        if _NUMBERLIKE.fullmatch(last):
-            raise EgressDeniedError(f"{_shown(url)}: write an address in its plain form") from error
-        return None
+def _check_name(url: httpx2.URL, host: str) -> None:
+    """Odd spellings of addresses (0x7f.1, 2130706433) are refused: resolvers understand them."""
+    if host.endswith("."):
+        raise EgressDeniedError(f"{_shown(url)}: leave out the dot at the end of the host")
+    if not _NAME.fullmatch(host) or len(host) > 253:
+        raise EgressDeniedError(f"{_shown(url)}: no host has such a name")
+    if _NUMBERLIKE.fullmatch(host.rpartition(".")[2]):
+        raise EgressDeniedError(f"{_shown(url)}: write an address in its plain form")
 
 
 def _shown(url: httpx2.URL) -> str:
+    host = url.raw_host.decode("ascii")
     port = f":{url.port}" if url.port else ""
-    return f"{url.scheme}://{url.host}{port}{url.path}"
+    return f"{url.scheme}://{f'[{host}]' if ':' in host else host}{port}{url.path}"

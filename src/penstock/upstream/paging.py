@@ -1,19 +1,21 @@
 """Pagers: from the last request and its response to the next request, or to None at the end.
 
 A pager is a frozen value and its `next` a pure function; the resume point is therefore the next
-request itself. Adding one: a class with `first` and `next`.
+request itself. Those that count are in `counted`, those that follow links in `links`, relay
+connections in `graphql`. Adding one: a class with `first` and `next`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from decimal import Decimal
 from typing import Any, Protocol
 
 from penstock.errors import ConnectorError, PageRefusedError
 from penstock.upstream.fields import MISSING, Path
-from penstock.upstream.request import Request, Response
+from penstock.upstream.request import CREDENTIAL_HEADERS, Request, Response
+from penstock.upstream.wire import BadRecordError
 
 LAST = "last."
 """How a path into the last record begins."""
@@ -24,13 +26,15 @@ class PageView:
     """What a pager may look at.
 
     document: the response without its records. count: records fetched, before anybody filters.
-    last: decodes the last record; only called where count is above zero.
+    last: decodes the last record; only called where count is above zero. raw: the records as they
+    came.
     """
 
     response: Response
     document: Any
     count: int
     last: Callable[[], Any]
+    raw: Sequence[bytes] = ()
 
 
 class Pager(Protocol):
@@ -55,14 +59,46 @@ class SinglePage:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of a request that a mark goes to: a query parameter, a header field, or a path in
+    the JSON body."""
+
+    param: str | None = None
+    header: str | None = None
+    json: str | None = None
+
+    @property
+    def is_one(self) -> bool:
+        return sum(place is not None for place in (self.param, self.header, self.json)) == 1
+
+    def put(self, request: Request, mark: str | int | Decimal) -> Request:
+        """The request with the mark in it; a body keeps the mark's own type."""
+        if self.json is not None:
+            return replace(request, json=Path.parse(self.json).put(request.json, mark))
+        text = format(mark, "f") if isinstance(mark, Decimal) else str(mark)
+        if self.header is None:
+            return request.with_params((str(self.param), text))
+        if not (text.isascii() and text.isprintable()):
+            raise _refused("the cursor holds characters that no header field can carry")
+        return request.with_headers((self.header, text))
+
+    def number(self, request: Request, default: int) -> int:
+        """The number that stands there, `default` where there is none."""
+        if self.json is not None:
+            return whole_number(Path.parse(self.json).get(request.json), default)
+        return whole_number(request.param(str(self.param)), default)
+
+
+@dataclass(frozen=True, slots=True)
 class Cursor:
     """An opaque mark in each response names the next page.
 
     The mark is taken from one place: `path` in the document, the response header `header`, or,
     without either, the field `record` of the last record ("last.id"). It is sent as the query
-    parameter `param` or at the path `json` in the body. `more` is the path of a flag: false ends
-    the enumeration; absent, an empty mark or, for marks from records, an empty page does.
-    keep: the mark outlives the enumeration; the next run starts with `kept`.
+    parameter `param`, as the header field `request_header`, or at the path `json` in the body.
+    `more` is the path of a flag: false ends the enumeration; absent, an empty mark or, for marks
+    from records, an empty page does. keep: the mark outlives the enumeration; the next run starts
+    with `kept`.
     """
 
     path: str | None = None
@@ -73,10 +109,17 @@ class Cursor:
     record: str = "last.id"
     more: str = "has_more"
     keep: bool = False
+    request_header: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.param is None) == (self.json is None):
-            raise ConnectorError("Cursor needs param= or json=, one of them: where the mark goes")
+        if not self._slot.is_one:
+            raise ConnectorError(
+                "Cursor needs param=, request_header= or json=, one of them: where the mark goes"
+            )
+        if (self.request_header or "").lower() in CREDENTIAL_HEADERS:
+            raise ConnectorError(
+                f"Cursor request_header={self.request_header!r} is for credentials"
+            )
         if self.path is not None and self.header is not None:
             raise ConnectorError("Cursor takes its mark from a path or a header, not from both")
         if not self.record.startswith(LAST):
@@ -95,6 +138,10 @@ class Cursor:
         if not self.keep or (self._from_record and not page.count):
             return None
         return self._with_mark(request, self._mark(page))
+
+    @property
+    def _slot(self) -> Slot:
+        return Slot(self.param, self.request_header, self.json)
 
     @property
     def _from_record(self) -> bool:
@@ -116,7 +163,10 @@ class Cursor:
         if self.header is not None:
             return page.response.headers.get(self.header)
         field = self.record.removeprefix(LAST)
-        mark = Path.parse(field).get(page.last())
+        try:
+            mark = Path.parse(field).get(page.last())
+        except BadRecordError as error:
+            raise _refused(f"the last record cannot be read: {error.message}") from error
         if mark is MISSING or mark in (None, ""):
             raise _refused(f"the last record has no {field!r} to go on from")
         return mark
@@ -126,47 +176,16 @@ class Cursor:
             return None
         if isinstance(mark, bool) or not isinstance(mark, (str, int, Decimal)):
             raise _refused(f"the cursor is a {type(mark).__name__}, not a text or a number")
-        if self.json is not None:
-            return replace(request, json=Path.parse(self.json).put(request.json, mark))
-        text = format(mark, "f") if isinstance(mark, Decimal) else str(mark)
-        return request.with_params((str(self.param), text))
+        return self._slot.put(request, mark)
 
 
-@dataclass(frozen=True, slots=True)
-class PageNumber:
-    """Pages are numbered. Ends at an empty page, at page `pages`, or at a page that is too short.
-
-    size: records asked for, sent as `size_param`; without it the request's own `size_param`
-    parameter counts. Give a size that the provider honours: if it sends fewer than asked, its
-    first page already looks like the last one. pages: path of the number of pages in the document.
-    """
-
-    param: str = "page"
-    start: int = 1
-    size_param: str | None = None
-    size: int | None = None
-    pages: str | None = None
-
-    def first(self, request: Request) -> Request:
-        if self.size_param is not None and self.size is not None:
-            request = request.with_params((self.size_param, str(self.size)))
-        return request.with_params((self.param, str(self.start)))
-
-    def next(self, request: Request, page: PageView) -> Request | None:
-        number = int(request.param(self.param) or self.start)
-        if page.count < max(self._size(request), 1) or self._is_last(number, page):
-            return None
-        return request.with_params((self.param, str(number + 1)))
-
-    def _size(self, request: Request) -> int:
-        if self.size is not None:
-            return self.size
-        asked = request.param(self.size_param) if self.size_param else None
-        return int(asked) if asked and asked.isdecimal() else 0
-
-    def _is_last(self, number: int, page: PageView) -> bool:
-        total = Path.parse(self.pages).get(page.document) if self.pages else MISSING
-        return isinstance(total, int) and number - self.start + 1 >= total
+def whole_number(value: Any, default: int) -> int:
+    """A whole number, also spelled as text; else `default`."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return default
+    return value
 
 
 def _refused(message: str) -> PageRefusedError:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
+from urllib.parse import quote, urlencode
 
+import msgspec
+
+from penstock.errors import PageRefusedError
 from penstock.upstream import wire
 from penstock.upstream.headers import Headers
+from penstock.vault.redaction import NOTHING_HIDDEN, Redactor
 
 Pair = tuple[str, str]
+
+_UTF_16 = frozenset({"utf-16", "utf-16le", "utf-16be"})
 
 CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 """Never stored with a request, and never sent on to another origin."""
@@ -22,7 +29,12 @@ class Request:
 
     url: absolute. params: appended to the url's own query. json: the body, None for none.
     safe: a POST that only reads and may be repeated. expect: final statuses from 400 upwards
-    that are an answer and no error.
+    that are an answer and no error. note: the pager's own, JSON, for the page after this; stored,
+    never sent. link: sent in place of url, where a followed link is signed; never stored.
+    follows: it asks for a page behind another one, so a 401 to it that a new token does not cure
+    says that the place is gone, not the grant. rate, cost: the name of the rate it counts against,
+    None for the usual one, and how much of it. into: where the body of a good answer is written
+    instead of being kept; never stored.
     """
 
     method: str
@@ -32,6 +44,12 @@ class Request:
     json: Any = None
     safe: bool = False
     expect: tuple[int, ...] = ()
+    note: Any = None
+    link: str | None = field(default=None, repr=False)
+    follows: bool = field(default=False, compare=False)
+    rate: str | None = None
+    cost: int = 1
+    into: IO[bytes] | None = field(default=None, compare=False, repr=False)
 
     def with_params(self, *pairs: Pair) -> Request:
         """A copy with these parameters; those of the same names are replaced."""
@@ -48,7 +66,8 @@ class Request:
     def as_json(self) -> dict[str, Any]:
         """The request as a JSON object, for a checkpoint; header fields with credentials left out.
 
-        Members that have their default are left out.
+        Members that have their default are left out. `signed` says that a link's signature was
+        left out as well: such a request cannot be sent again.
         """
         kept = [[n, v] for n, v in self.headers if n.lower() not in CREDENTIAL_HEADERS]
         optional = {
@@ -57,6 +76,10 @@ class Request:
             "json": self.json,
             "safe": self.safe,
             "expect": list(self.expect),
+            "note": self.note,
+            "signed": self.link is not None,
+            "rate": self.rate,
+            "cost": None if self.cost == 1 else self.cost,
         }
         given = {name: value for name, value in optional.items() if value not in (None, [], False)}
         return {"method": self.method, "url": self.url, **given}
@@ -72,12 +95,31 @@ class Request:
             json=value.get("json"),
             safe=value.get("safe", False),
             expect=tuple(value.get("expect", ())),
+            note=value.get("note"),
+            rate=value.get("rate"),
+            cost=value.get("cost", 1),
         )
+
+
+def address(request: Request) -> str:
+    """The URL a request is sent to, with its parameters."""
+    url = request.link or request.url
+    if not request.params:
+        return url
+    query = urlencode(request.params, quote_via=quote)
+    return f"{url}{'&' if '?' in url else '?'}{query}"
+
+
+def content(request: Request) -> bytes | None:
+    """The bytes of a request's body, None for none."""
+    return None if request.json is None else msgspec.json.encode(request.json)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A complete answer. request: the unsigned one. url: where the answer came from in the end."""
+    """A complete answer. request: the unsigned one. url: where the answer came from in the end.
+    skipped: its status is declared to mean that there is nothing. redact: takes the connection's
+    secrets out of a text."""
 
     request: Request
     status: int
@@ -85,13 +127,31 @@ class Response:
     body: bytes = field(repr=False)
     url: str
     received_at: datetime
+    skipped: bool = False
+    redact: Redactor = field(default=NOTHING_HIDDEN, repr=False, compare=False)
 
     def json(self) -> Any:
         """The body decoded, every fraction a Decimal.
 
         Raises PageRefusedError with code invalid_page where it is no JSON or loses something.
         """
-        return wire.decode(self.body)
+        return wire.decode(self.json_text())
+
+    def json_text(self) -> bytes:
+        """The body as JSON is read: in UTF-8, into which UTF-16 that is declared is brought.
+
+        No other declaration is heeded: many servers declare Latin-1 and send UTF-8.
+        """
+        charset = _charset(self.headers.get("content-type", "")).lower()
+        if charset not in _UTF_16:
+            return self.body
+        try:
+            return self.body.decode(charset).encode()
+        except UnicodeError as error:
+            raise PageRefusedError(
+                f"the response cannot be read: it is not the {charset} that it declares",
+                code="invalid_page",
+            ) from error
 
     def text(self) -> str:
         """The body as text in its declared charset, UTF-8 without one; bad bytes are marked."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from penstock.errors import ConnectorError
 from penstock.model import times
@@ -19,8 +19,22 @@ NOTHING: Final = timedelta(0)
 _UNITS = {"unix": 1_000_000, "unix_ms": 1_000}
 _SECONDS_BELOW = 100_000_000_000
 """Numbers below are seconds (until the year 5138), from here on milliseconds (since 1973)."""
+_SOME_MOMENT = datetime(2026, 11, 23, 17, 42, 59, 123456, tzinfo=UTC)
 _WEST = timedelta(hours=12)
 """How far the day begins later than in UTC, in the last zone it reaches."""
+_EAST = timedelta(hours=14)
+"""And how far earlier in the first."""
+_LATER = (NOTHING, timedelta(seconds=1), MINUTE, timedelta(hours=1), timedelta(days=1))
+"""How much a text may leave out at its end."""
+
+
+class Span(NamedTuple):
+    """The time marks of many records. high, low: microseconds, None where none can be read.
+    unread: how many of them cannot be read."""
+
+    high: int | None
+    low: int | None
+    unread: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,21 +68,41 @@ class Since:
             raise ConnectorError("Since start= needs a zone, for instance tzinfo=UTC")
         Path.parse(self.field)
 
-    def apply(
-        self, request: Request, watermark: datetime | None, until: datetime | None = None
-    ) -> Request:
+    def apply(self, request: Request, watermark: datetime | None) -> Request:
         """A copy of the request that asks for what changed from the watermark on.
 
         watermark: aware, as stored; `lookback` is taken off here. Values are cut down to the
-        format's precision, never rounded up. until: the upper bound of a backfill's slice.
+        format's precision, never rounded up.
         """
-        if (lower := self.lower(watermark)) is not None:
-            text = self.write(lower)
-            request = request.with_params(*_pair(self.param, text))
-            request = request.with_headers(*_pair(self.header, text))
-        if until is not None:
-            request = request.with_params(*_pair(self.until, self.write(until)))
-        return request
+        lower = self.lower(watermark)
+        return request if lower is None else self._from(request, lower)
+
+    def between(self, request: Request, from_: datetime, to: datetime) -> Request:
+        """A copy of the request that asks for the slice [from_, to) of a backfill.
+
+        Where the format cannot say a bound exactly, the slice is asked for with a little around
+        it: what two slices show is stored once.
+        """
+        return self._from(request, from_).with_params(*_pair(self.until, self.write_until(to)))
+
+    @property
+    def asks(self) -> bool:
+        """Whether it limits what the provider shows, or only measures."""
+        return self.param is not None or self.header is not None
+
+    @property
+    def slices(self) -> bool:
+        """Whether it can ask for what lies between two moments."""
+        return self.asks and self.until is not None
+
+    @property
+    def reads_what_it_writes(self) -> bool:
+        """Whether a bound in this format is the moment it stands for, cut down by a day at most."""
+        told = self.measure_value(self.write(_SOME_MOMENT))
+        if told is None:
+            return False
+        cut = times.microseconds(_SOME_MOMENT) - told
+        return 0 <= cut < 2 * 86_400_000_000
 
     def lower(self, watermark: datetime | None) -> datetime | None:
         """The moment to ask from, None to ask for everything."""
@@ -91,6 +125,18 @@ class Since:
             case pattern:
                 return moment.strftime(pattern)
 
+    def write_until(self, moment: datetime) -> str:
+        """An upper bound as the provider wants it, never earlier than it is, and good for one that
+        is exclusive."""
+        if self.format == "date":
+            reached = moment.astimezone(UTC) + _EAST
+            midnight = reached.replace(hour=0, minute=0, second=0, microsecond=0)
+            return (midnight if midnight == reached else midnight + _LATER[-1]).date().isoformat()
+        texts = [self.write(moment + later) for later in _LATER]
+        least = times.microseconds(moment)
+        told = ((text, self.measure_value(text)) for text in texts)
+        return next((t for t, micros in told if micros is not None and micros >= least), texts[-1])
+
     def measure(self, record: Any) -> int | None:
         """Microseconds of the record's own time mark, None where it has none that can be read.
 
@@ -106,17 +152,18 @@ class Since:
             return self._of_number(value)
         return None
 
-    def greatest(self, values: Sequence[Any]) -> int | None:
-        """The greatest of many time marks, None where none can be read.
+    def span(self, values: Sequence[Any]) -> Span:
+        """What the time marks of a page come to."""
+        if self.format not in _UNITS and (quick := _quick_span(values)) is not None:
+            return quick
+        moments = [m for value in values if (m := self.measure_value(value)) is not None]
+        unread = len(values) - len(moments)
+        return Span(max(moments), min(moments), unread) if moments else Span(None, None, unread)
 
-        Texts of one length that end in Z are in the order of their times, so one is enough.
-        """
-        if values and all(type(value) is str and value[-1:] == "Z" for value in values):
-            moment = self._of_text(max(values)) if len(set(map(len, values))) == 1 else None
-            if moment is not None:
-                return moment
-        moments = (self.measure_value(value) for value in values)
-        return max((m for m in moments if m is not None), default=None)
+    def _from(self, request: Request, lower: datetime) -> Request:
+        text = self.write(lower)
+        request = request.with_params(*_pair(self.param, text))
+        return request.with_headers(*_pair(self.header, text))
 
     def _of_text(self, text: str) -> int | None:
         counted = self.format in _UNITS or len(text) > len("20260302")
@@ -146,6 +193,17 @@ class Since:
         if self.format in _UNITS:
             return self.format
         return "unix" if -_SECONDS_BELOW < value < _SECONDS_BELOW else "unix_ms"
+
+
+def _quick_span(values: Sequence[Any]) -> Span | None:
+    """The span of texts that are all ISO 8601, in C; None where some are anything else."""
+    try:
+        if not values or any(map(str.isdecimal, values)):
+            return None
+        moments = list(map(datetime.fromisoformat, values))
+        return Span(_microseconds(max(moments)), _microseconds(min(moments)), 0)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _microseconds(moment: datetime) -> int:

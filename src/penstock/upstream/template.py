@@ -1,4 +1,5 @@
-"""Placeholders in a declaration: `{settings.x}`, `{account.x}`, `{facts.x}`, `{parent.x}`.
+"""Placeholders in a declaration: `{settings.x}`, `{account.x}`, `{facts.x}`, `{parent.x}`, and
+`{partition.x}`, which has a value only in a backfill that was given one.
 
 Only this shape counts; other braces (a GraphQL query in a JSON body) are left alone, except in a
 path or URL, where they would be a slip. A member whose value is absent or null is left out; where
@@ -20,7 +21,7 @@ from penstock.errors import ConnectorError, MendError, SettingsError
 from penstock.upstream.fields import MISSING, Missing, Path
 from penstock.upstream.request import Pair
 
-SCOPES = frozenset({"settings", "account", "facts", "parent"})
+SCOPES = frozenset({"settings", "account", "facts", "parent", "partition"})
 
 Values = Mapping[str, Mapping[str, Any]]
 """Scope to its values, for instance {"settings": {"base_url": "https://api.acme.test"}}."""

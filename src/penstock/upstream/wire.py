@@ -1,8 +1,8 @@
 """Exact JSON: what the provider's bytes say, or a refusal; never something close to it.
 
 Fractions become Decimal. Refused are NaN and Infinity, bad UTF-8, byte-order marks, doubled member
-names, nesting beyond DEPTH, numbers beyond NUMBER_DIGITS and NUMBER_EXPONENT. A page is cut into
-the raw bytes of its records first, so that one bad record does not spoil the others.
+names, and whatever passes the limits below. A page is cut into the raw bytes of its records first,
+so that one bad record does not spoil the others.
 
 The decoder is msgspec. What it lets pass is found by tests that are cheap on a whole page and
 exact on the suspects they name:
@@ -13,6 +13,8 @@ exact on the suspects they name:
   the count, except that a quotation mark spelled as an escape code grows by one.
 * Nesting: there is none deeper than there are opening brackets.
 * Whole numbers of endless digits leave a run of digits in every 16th byte.
+* A long member name leaves a long way between two quotation marks, with a colon behind the second.
+* Many values take many bytes; shorter texts are not counted.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ import msgspec
 
 from penstock.errors import PageRefusedError
 from penstock.upstream import tokens
+from penstock.upstream.body import BODY_BYTES
 from penstock.upstream.fields import Path
 
 DEPTH = 128
@@ -44,7 +47,16 @@ NUMBER_DIGITS = 128
 NUMBER_EXPONENT = 64
 """Of a number in scientific form, d.ddd times ten to the exponent: within plus and minus this."""
 RECORD_BYTES = 2 * 1024 * 1024
+RECORD_VALUES = 100_000
 PAGE_RECORDS = 100_000
+VALUES = 4_000_000
+"""Of a whole response: each takes three bytes of it or two, but a hundred once decoded."""
+MEMBERS = 100_000
+"""Of one object."""
+NAME_BYTES = 1024
+"""Of a member name."""
+TEXT_BYTES = 16 * 1024 * 1024
+"""Of one string, as it is spelled, escapes and all."""
 
 _NUMBERS = Context(
     prec=NUMBER_DIGITS,
@@ -65,7 +77,10 @@ _RUN = b"0" * (NUMBER_DIGITS // _STRIDE)
 _ENDLESS = re.compile(rb"\d{%d}" % (NUMBER_DIGITS + 1))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _QUOTE_CODE = re.compile(rb"\\u0022")
+_ESCAPE_IN_NAME = re.compile(rb'\\"[^"]*+"[ \t\r\n]*+:')
+_COLON = re.compile(rb"[ \t\r\n]*+:")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _NUMBER_LIMIT = (
     f"a number has more than {NUMBER_DIGITS} digits or an exponent beyond {NUMBER_EXPONENT}"
 )
@@ -75,7 +90,10 @@ class BadRecordError(ValueError):
     """One record that cannot be read exactly; a value in `decode_records`, raised elsewhere.
 
     code: malformed_payload, payload_too_large or invalid_text. broken: the text is no JSON at all.
+    raw: the bytes it stands for, where it travels among records.
     """
+
+    raw: bytes | None = None
 
     def __init__(
         self, message: str, *, code: str = "malformed_payload", broken: bool = False
@@ -84,6 +102,11 @@ class BadRecordError(ValueError):
         self.message = message
         self.code = code
         self.broken = broken
+
+    def with_raw(self, raw: bytes) -> BadRecordError:
+        """This error, to be handed on in the record's place."""
+        self.raw = raw
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +135,14 @@ def decode_record(raw: bytes) -> Any:
             f"the record has {len(raw)} bytes, the limit is {RECORD_BYTES}",
             code="payload_too_large",
         )
-    return _exact(raw)
+    return _exact(raw, RECORD_VALUES)
 
 
 def decode_records(records: Sequence[bytes]) -> list[Any]:
     """The value of each record, in order, with a BadRecordError in place of each bad one."""
     joined = b"[" + b",".join(records) + b"]"
+    if len(joined) > RECORD_VALUES and any(_holds_more(raw, RECORD_VALUES) for raw in records):
+        return [_value_or_error(raw) for raw in records]
     try:
         values: list[Any] = _DECODER.decode(joined)
     except (ValueError, ArithmeticError, RecursionError):
@@ -137,11 +162,13 @@ def split(body: bytes, records_path: str) -> Envelope:
     path = Path.parse(records_path)
     try:
         _require_utf8(body)
+        _require_few_values(body, VALUES * _times_usual(body))
         rest, records = _cut(body, path) or _cut_closely(body, path)
     except BadRecordError as error:
         raise _refused(error.message) from error
-    if len(records) > PAGE_RECORDS:
-        raise _refused(f"the page holds {len(records)} records, the limit is {PAGE_RECORDS}")
+    limit = PAGE_RECORDS * _times_usual(body)
+    if len(records) > limit:
+        raise _refused(f"the page holds {len(records)} records, the limit is {limit}")
     return Envelope(tuple(records), decode(rest))
 
 
@@ -234,9 +261,10 @@ def _elsewhere(
 _KINDS = {b"{": "an object", b"[": "a list", b'"': "a text", b"n": "null"}
 
 
-def _exact(text: bytes) -> Any:
-    """The value of a JSON text, exact, or BadRecordError."""
+def _exact(text: bytes, limit: int | None = None) -> Any:
+    """The value of a JSON text, exact, or BadRecordError. limit: values in it at most."""
     _require_utf8(text)
+    _require_few_values(text, limit or VALUES * _times_usual(text))
     try:
         value = _DECODER.decode(text)
     except RecursionError as error:
@@ -249,8 +277,15 @@ def _exact(text: bytes) -> Any:
         raise BadRecordError(f"nested deeper than {DEPTH} levels")
     if _may_be_endless(text) and _ENDLESS.search(tokens.without_strings(text)):
         raise BadRecordError(_NUMBER_LIMIT)
-    if _QUOTE_CODE.search(text) or text.count(b'"') != _marks_again(value):
-        _require_unique_names(text)
+    if len(text) > TEXT_BYTES and tokens.longest_string(text) > TEXT_BYTES:
+        raise BadRecordError(f"a text has more than {TEXT_BYTES} bytes")
+    if (
+        _QUOTE_CODE.search(text)
+        or _may_have_long_name(text)
+        or _holds_more(text, MEMBERS)
+        or text.count(b'"') != _marks_again(value)
+    ):
+        _require_plain_names(text)
     return value
 
 
@@ -261,6 +296,8 @@ def _suspects(records: Sequence[bytes], values: list[Any], joined: bytes) -> Ite
         found |= {i for i, raw in enumerate(records) if len(raw) > RECORD_BYTES}
     if _may_be_endless(joined):
         found |= {i for i, raw in enumerate(records) if _may_be_endless(raw)}
+    if _may_have_long_name(joined):
+        found |= {i for i, raw in enumerate(records) if _may_have_long_name(raw)}
     again = _ENCODER.encode(values)
     if again == joined:
         return found
@@ -289,6 +326,39 @@ def _may_be_endless(text: bytes) -> bool:
     return _RUN in text[::_STRIDE].translate(_DIGITS_ONLY)
 
 
+def _may_have_long_name(text: bytes) -> bool:
+    """Whether there may be a member name beyond NAME_BYTES. Never False when there is.
+
+    Goes from mark to mark in the longest steps a name may take, over whatever lies between.
+    """
+    mark, last = text.find(b'"'), len(text) - NAME_BYTES
+    while 0 <= mark < last:
+        ahead = text.rfind(b'"', mark + 1, mark + NAME_BYTES + 2)
+        if ahead < 0:
+            ahead = text.find(b'"', mark + NAME_BYTES + 2)
+            if ahead >= 0 and _COLON.match(text, ahead + 1):
+                return True
+        mark = ahead
+    return b"\\" in text and _ESCAPE_IN_NAME.search(text) is not None
+
+
+def _times_usual(body: bytes) -> int:
+    """A body that a connector allows beyond the usual size may hold more in proportion."""
+    return -(-len(body) // BODY_BYTES) or 1
+
+
+def _holds_more(text: bytes, limit: int) -> bool:
+    """Whether there are more values in it. At most two of three bytes count, as in "[],[],[]"."""
+    if 2 * len(text) <= 3 * limit or _values(text) <= limit:
+        return False
+    return _values(tokens.without_strings(text)) > limit
+
+
+def _values(text: bytes) -> int:
+    """Entries and members, and those that are empty twice."""
+    return text.count(b",") + _brackets(text)
+
+
 def _marks_again(value: Any) -> int:
     """Quotation marks in the value written again."""
     return _ENCODER.encode(value).count(b'"')
@@ -298,8 +368,9 @@ def _require_utf8(text: bytes) -> None:
     try:
         text.isascii() or text.decode()
     except UnicodeDecodeError as error:
+        what = "but UTF-16" if text.startswith(_UTF_16_MARKS) else error.reason
         raise BadRecordError(
-            f"the text is not UTF-8: {error.reason} at byte {error.start}", broken=True
+            f"the text is not UTF-8, {what} at byte {error.start}", broken=True
         ) from error
 
 
@@ -312,12 +383,26 @@ def _require_json(text: bytes) -> None:
             raise
 
 
-def _require_unique_names(text: bytes) -> None:
+def _require_few_values(text: bytes, limit: int) -> None:
+    if _holds_more(text, limit):
+        if tokens.depth(text) > DEPTH:
+            raise BadRecordError(f"nested deeper than {DEPTH} levels")
+        raise BadRecordError(f"there are more than {limit} values in it", code="payload_too_large")
+
+
+def _require_plain_names(text: bytes) -> None:
+    """Every object with not too many members, under names that are short and its own."""
+
     def object_of(pairs: list[tuple[str, Any]]) -> None:
-        names = [name for name, _ in pairs]
-        if len(set(names)) < len(names):
-            name = next(name for name in names if names.count(name) > 1)
-            raise BadRecordError(f"the member name {name[:64]!r} stands twice in one object")
+        if len(pairs) > MEMBERS:
+            raise BadRecordError(f"an object has more than {MEMBERS} members")
+        names: set[str] = set()
+        for name, _ in pairs:
+            if len(name) > NAME_BYTES or len(name.encode()) > NAME_BYTES:
+                raise BadRecordError(f"a member name has more than {NAME_BYTES} bytes")
+            if name in names:
+                raise BadRecordError(f"the member name {name[:64]!r} stands twice in one object")
+            names.add(name)
 
     json.loads(text, object_pairs_hook=object_of, parse_int=str, parse_float=str)
 
@@ -334,6 +419,8 @@ def _diagnosed(text: bytes, error: ValueError) -> BadRecordError:
         return BadRecordError("there is nothing where JSON was expected", broken=True)
     if start.startswith(_BYTE_ORDER_MARK):
         return BadRecordError("the text begins with a byte-order mark", broken=True)
+    if b"\0" in start:
+        return BadRecordError("the text is not UTF-8, but UTF-16 or UTF-32", broken=True)
     if start.startswith(b"<"):
         return BadRecordError("the text is HTML or XML, not JSON", broken=True)
     return BadRecordError(f"the text is no JSON: {error}", broken=True)

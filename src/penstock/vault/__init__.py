@@ -1,4 +1,5 @@
-"""Sealing secrets: a key ring that seals and opens, and a type that keeps them out of sight.
+"""Sealing secrets, and a type that keeps them out of sight.
 
-The store sees sealed bytes only; the master key never lies in the database.
+The store sees sealed bytes only. `vault` seals with a workspace's data key (`data_keys`), which is
+wrapped by the `master_key`; that one never lies in the database. `rotation` replaces either.
 """

@@ -1,5 +1,6 @@
 """The clock: who may run a stream (leases), and running it.
 
 The lease in the store decides who may write; whoever carries the hint that a stream is due (a
-person, a ticker, a queue) only asks.
+person, a ticker, a queue) only asks. `runner` runs one stream, `children` one below each parent,
+`ending` says where that leaves it.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from penstock.clock import Clock
@@ -27,38 +27,47 @@ class Held:
 
 
 def take(
-    streams: Streams, workspace: str, connection: str, stream: str, *, wait_s: float, clock: Clock
+    streams: Streams,
+    workspace: str,
+    connection: str,
+    stream: str,
+    *,
+    wait_s: float,
+    clock: Clock,
+    partition: str = "",
 ) -> Held:
     """Take the lease, waiting up to `wait_s` seconds for a living owner.
 
     Raises StreamBusyError naming the owner and when its lease ends.
     """
     me = Owner.of_this_process()
+    free = Lease(workspace, connection, stream, str(me), 0, clock.now(), partition)
     deadline = clock.monotonic() + wait_s
     while True:
-        held = _try(streams, workspace, connection, stream, me, clock)
+        held = _try(streams, free, me, clock)
         if held is not None:
             kill_point("lease.claimed")
             return held
         if clock.monotonic() >= deadline:
-            raise _busy(streams, workspace, connection, stream)
+            raise _busy(streams, workspace, connection, stream, partition)
         clock.sleep(POLL.total_seconds())
 
 
-def _try(
-    streams: Streams, workspace: str, connection: str, stream: str, me: Owner, clock: Clock
-) -> Held | None:
+def _try(streams: Streams, free: Lease, me: Owner, clock: Clock) -> Held | None:
     now = clock.now()
-    before = streams.get(workspace, connection, stream)
+    before = streams.get(free.workspace, free.connection, free.stream, free.partition)
     dead = _dead_owner(before, me)
     if dead is not None:
-        event("lease.taken_over", connection=connection, stream=stream, dead_owner=dead)
-    wanted = Lease(workspace, connection, stream, str(me), 0, now + LEASE)
+        event(
+            "lease.taken_over",
+            connection=free.connection,
+            stream=free.stream,
+            partition=free.partition,
+            dead_owner=dead,
+        )
+    wanted = replace(free, until=now + LEASE)
     state = streams.claim(wanted, now=times.microseconds(now), held_by=dead)
-    if state is None:
-        return None
-    lease = Lease(workspace, connection, stream, str(me), state.epoch, now + LEASE)
-    return Held(lease, state)
+    return None if state is None else Held(replace(wanted, epoch=state.epoch), state)
 
 
 def _dead_owner(state: StreamState | None, me: Owner) -> str | None:
@@ -68,8 +77,10 @@ def _dead_owner(state: StreamState | None, me: Owner) -> str | None:
     return state.lease_owner if owner is not None and owner.is_dead(me) else None
 
 
-def _busy(streams: Streams, workspace: str, connection: str, stream: str) -> StreamBusyError:
-    state = streams.get(workspace, connection, stream)
+def _busy(
+    streams: Streams, workspace: str, connection: str, stream: str, partition: str
+) -> StreamBusyError:
+    state = streams.get(workspace, connection, stream, partition)
     text = state.lease_owner if state else ""
     owner = Owner.parse(text)
     who = f"process {owner.pid} on {owner.host}" if owner else text or "another worker"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.clock import Clock
@@ -14,7 +14,8 @@ from penstock.model.run import NewRun, RunKind, RunState
 from penstock.model.unit import LetterState
 from penstock.pipeline.pull import Progress
 from penstock.pipeline.replay import Replayer
-from penstock.store.roles import Store, StoredLetter
+from penstock.store.roles import Store
+from penstock.store.rows import StoredLetter
 from penstock.work.owner import Owner
 
 PAGE = 500
@@ -22,7 +23,8 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """letters = replayed + still_open + skipped. skipped: letters that hold a whole page."""
+    """letters = replayed + still_open + skipped. skipped: letters that no replay can close;
+    messages say what can."""
 
     letters: int
     replayed: int
@@ -93,7 +95,7 @@ def _replay_stream(
     state, message = RunState.DONE, None
     try:
         for letter in letters:
-            report = _added(report, _replay_one(replayer, letter, run_no))
+            report = _added(report, _replay_one(store, replayer, letter, run_no))
             if progress is not None:
                 seconds = clock.monotonic() - began
                 progress(Progress(letter.stream, report.counters, seconds))
@@ -109,18 +111,30 @@ def _replay_stream(
             finished_at=times.microseconds(clock.now()),
             work_us=int((clock.monotonic() - began) * 1_000_000),
         )
-    return report
+    run = store.runs.get(run_no)
+    assert run is not None  # begun above
+    return replace(report, counters=run.counters)
 
 
-def _replay_one(replayer: Replayer, letter: StoredLetter, run_no: int) -> ReplayReport:
+def _replay_one(
+    store: Store, replayer: Replayer, letter: StoredLetter, run_no: int
+) -> ReplayReport:
     try:
         counters = replayer.replay(letter, run_no)
     except UsageError as error:
         return ReplayReport(1, 0, 0, 1, Counters(), (error.message,))
     except PenstockError as error:
-        return ReplayReport(1, 0, 1, 0, Counters(), (error.message,))
+        return _as_stored(store, letter, error)
     again = 1 if counters.set_aside else 0
     return ReplayReport(1, 1 - again, again, 0, counters)
+
+
+def _as_stored(store: Store, letter: StoredLetter, error: PenstockError) -> ReplayReport:
+    """A commit may have happened though its answer was lost: the store knows."""
+    kept = store.letters.get(letter.letter_id)
+    if kept is not None and kept.state is not LetterState.OPEN:
+        return ReplayReport(1, 1, 0, 0, Counters())
+    return ReplayReport(1, 0, 1, 0, Counters(), (error.message,))
 
 
 def _new_run(replayer: Replayer, letter: StoredLetter, clock: Clock) -> NewRun:

@@ -1,4 +1,9 @@
-"""ISO 3166-1 alpha-2 codes, pinned with the catalogue (249 codes, as of 2026)."""
+"""ISO 3166-1 alpha-2 codes, pinned with the catalogue (249 codes, as of 2026).
+
+>>> countries.code(" nz")
+'NZ'
+>>> countries.code("New Zealand")
+"""
 
 from __future__ import annotations
 
@@ -14,3 +19,12 @@ _CODES = (
     "US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW"
 )
 COUNTRIES = frozenset(_CODES.split())
+
+
+def code(value: str | None) -> str | None:
+    """The code that a provider's text is, in whatever case; None for a name, and for anything else.
+
+    For providers whose field is free text: what is no code may go into the address's `text`.
+    """
+    text = (value or "").strip().upper()
+    return text if text in COUNTRIES else None

@@ -1,0 +1,28 @@
+"""The composition root: the only place that names concrete parts and wires them.
+
+`app` has the verbs that the faces call, `wiring` the parts of a connection.
+"""
+
+from penstock.app.app import (
+    App,
+    Finding,
+    Findings,
+    Progress,
+    ReplayReport,
+    RunReport,
+    check,
+    spent_secrets,
+)
+from penstock.app.wiring import open_store
+
+__all__ = [
+    "App",
+    "Finding",
+    "Findings",
+    "Progress",
+    "ReplayReport",
+    "RunReport",
+    "check",
+    "open_store",
+    "spent_secrets",
+]

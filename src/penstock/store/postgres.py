@@ -1,0 +1,162 @@
+"""The PostgreSQL backend: one database, many hosts, all roles.
+
+Start at `PostgresStore.open`. What is hot stands in `postgres_documents`, what both backends share
+in the modules named for their role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+from penstock.store import schema
+from penstock.store.agenda import SqlAgenda
+from penstock.store.backfills import SqlBackfills
+from penstock.store.connections import SqlConnections
+from penstock.store.engines import Engines
+from penstock.store.held_pages import SqlHeldPages
+from penstock.store.letters import SqlLetters
+from penstock.store.pace import SqlPace
+from penstock.store.postgres_documents import PostgresDocuments, driver
+from penstock.store.postgres_engine import open_engines, refuse_unfit, shown, version
+from penstock.store.postgres_feed import PostgresFeed
+from penstock.store.reader import SqlReader
+from penstock.store.roles import (
+    Agenda,
+    Backfills,
+    Connections,
+    Documents,
+    Feed,
+    HeldPages,
+    Letters,
+    Pace,
+    Reader,
+    Runs,
+    Sealed,
+    Shapes,
+    Streams,
+    Sweeps,
+    Tokens,
+    Workers,
+)
+from penstock.store.rows import StoreFacts
+from penstock.store.runs import SqlRuns
+from penstock.store.sealed import SqlSealed
+from penstock.store.shapes import SqlShapes
+from penstock.store.streams import SqlStreams
+from penstock.store.sweeps import SqlSweeps
+from penstock.store.tokens import SqlTokens
+from penstock.store.workers import SqlWorkers
+
+_SIZE = text("""
+SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class
+WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+""")
+
+
+_CLOCK = text("SELECT clock_timestamp()")
+
+
+class PostgresStore:
+    """Role `Store` on a PostgreSQL database. Made by `open`, closed by `close` or a with-block."""
+
+    documents: Documents
+    streams: Streams
+    runs: Runs
+    connections: Connections
+    tokens: Tokens
+    sealed: Sealed
+    letters: Letters
+    reader: Reader
+    feed: Feed
+    held_pages: HeldPages
+    sweeps: Sweeps
+    pace: Pace
+    shapes: Shapes
+    backfills: Backfills
+    agenda: Agenda
+    workers: Workers
+
+    def __init__(self, url: str, engines: Engines) -> None:
+        documents = PostgresDocuments(engines)
+        self.documents = documents
+        self.streams = SqlStreams(engines)
+        self.runs = SqlRuns(engines)
+        self.connections = SqlConnections(engines)
+        self.tokens = SqlTokens(engines)
+        self.sealed = SqlSealed(engines)
+        self.letters = SqlLetters(engines, documents.write_letters)
+        self.reader = SqlReader(engines)
+        self.feed = PostgresFeed(engines)
+        self.held_pages = SqlHeldPages(engines)
+        self.sweeps = SqlSweeps(engines)
+        self.pace = SqlPace(engines)
+        self.shapes = SqlShapes(engines)
+        self.backfills = SqlBackfills(engines)
+        self.agenda = SqlAgenda(engines)
+        self.workers = SqlWorkers(engines)
+
+        self._url = url
+        self._engines = engines
+
+    @classmethod
+    def open(cls, url: str) -> PostgresStore:
+        """Open postgresql://user:password@host:5432/database; its tables are made when missing.
+
+        A schema other than `public` is named by ?options=-csearch_path%3Dname. Raises UsageError
+        for another URL, DatabaseError where server, database or schema do not fit,
+        StoreUnavailableError where the server does not answer now.
+        """
+        with ExitStack() as undo:
+            engines = open_engines(url)
+            undo.callback(engines.close)
+            with driver(engines.writer) as connection:
+                refuse_unfit(connection)
+            schema.ensure(engines)
+            undo.pop_all()
+        return cls(url, engines)
+
+    def facts(self) -> StoreFacts:
+        """What `doctor` shows."""
+        with self._engines.reader.connect() as reading:
+            found = schema.state(reading)
+            size = int(reading.scalar(_SIZE) or 0)
+        with driver(self._engines.writer) as connection:
+            kept = refuse_unfit(connection)
+            server = version(connection)
+        return StoreFacts(
+            url=shown(self._url),
+            dialect="postgresql",
+            driver_version=server,
+            schema_revision=found.found,
+            schema_current=found.current,
+            size_bytes=size,
+            hazards=(),
+            settings=kept,
+        )
+
+    def ahead(self, now: Callable[[], datetime]) -> timedelta:
+        """By how much the server's clock is ahead, as the fastest of some questions tells."""
+        with self._engines.reader.connect() as reading:
+            return min((_asked(reading, now) for _ in range(5)), key=lambda told: told[0])[1]
+
+    def close(self) -> None:
+        """Close all connections. Closing twice is allowed."""
+        self._engines.close()
+
+    def __enter__(self) -> PostgresStore:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _asked(reading: Connection, now: Callable[[], datetime]) -> tuple[timedelta, timedelta]:
+    """How long the answer took, and how far ahead it was in the middle of that."""
+    before = now()
+    told: datetime = reading.execute(_CLOCK).scalar_one()
+    after = now()
+    return after - before, told - (before + (after - before) / 2)
