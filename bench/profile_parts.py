@@ -4,8 +4,8 @@
 
 The real parts run in this process, each wrapped in a stop-watch. A stage's time is its own, without
 that of the stages it calls; `wait` is for the page that another thread fetches meanwhile, `rest` is
-what no stage accounts for. The second column is what the thread itself computed: the rest of a stage
-is the disk, or another thread's turn.
+what no stage accounts for. The second column is what the thread itself computed: what is missing
+there is the disk, or another thread's turn.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ STAGES = (
     ("look", "penstock.pipeline.look", "Look.add"),
     ("look", "penstock.pipeline.look", "Look.fields"),
     ("drift", "penstock.pipeline.drift", "compare"),
+    ("unpack", "penstock.pipeline.reading_process", "Answer.result"),
     ("merge", "penstock.pipeline.reading_process", "Reading.put_into"),
     ("decode", "penstock.upstream.wire", "decode_records"),
     ("mapping", "penstock.pipeline.mapping", "submissions"),
@@ -45,7 +46,7 @@ STAGES = (
 
 
 class Watch:
-    """Seconds of this thread by stage, passed and busy: while an inner stage runs, the outer one stands still."""
+    """Seconds of this thread by stage, passed and busy; an inner one stops the outer."""
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
