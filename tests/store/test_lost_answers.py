@@ -109,6 +109,8 @@ def test_a_commit_without_an_answer_is_there_once(
     assert wire.broke == 3
     counts = store.reader.counts("default")["invoice"]
     assert (counts["documents"], counts["versions"]) == (4, 4)
+    numbers = sorted(d.version_no for d in store.reader.documents("default", "invoice"))
+    assert numbers == ([1, 2, 3, 4] if passing else [1, 3, 5, 7]), "a unit is written where needed"
     run = store.runs.get(worker.run_no)
     assert run is not None
     assert run.counters.created == 4
