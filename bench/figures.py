@@ -167,6 +167,21 @@ def latency(runs: Sequence[Slow]) -> list[Figure]:
     return [Figure("two processes/one, 100 ms latency", faster, "times", 1.8, at_least=True)]
 
 
+def stored(runs: Sequence[Run]) -> list[Figure]:
+    """The rates with many documents stored over those with few, each pair in its order."""
+    half = len(runs) // 2
+    return [
+        Figure(
+            f"{many.peer}, {many.ingest}: rate over that of few",
+            _rate_ratio(many, few),
+            "times",
+            0.6,
+            at_least=True,
+        )
+        for few, many in zip(runs[:half], runs[half:], strict=True)
+    ]
+
+
 def pace(runs: Sequence[Paced]) -> list[Figure]:
     """penstock's; dlt's stand beside them among the runs."""
     found = []

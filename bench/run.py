@@ -29,6 +29,7 @@ import figures
 import latency
 import pace
 import peers
+import stored
 from faults import Stood
 from figures import SIDE_BY_SIDE, Figure, Paced, Run, Slow
 from ingests import ingest, provider, say, series, sustained, workspace
@@ -74,7 +75,13 @@ def arguments() -> argparse.Namespace:
         action="store_true",
         help=f"only {SIDE_BY_SIDE} records, dlt at its best, a bit of pace",
     )
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME")
+    parser.add_argument("--only", nargs="*", choices=NAMES, default=NAMES, metavar="NAME")
+    parser.add_argument(
+        "--stored",
+        type=int,
+        metavar="N",
+        help="penstock's rate on both backends with N documents stored, beside that with 100000",
+    )
     parser.add_argument("--million", action="store_true", help="penstock on a million records too")
     parser.add_argument("--out", type=Path, help="write the document to this file too")
     return parser.parse_args()
@@ -93,6 +100,11 @@ def document(args: argparse.Namespace) -> dict[str, Any]:
         of_million, rate = million()
         runs.append(of_million)
         found += figures.million(of_million, rate)
+    if args.stored:
+        for name in ("sqlite", "postgresql"):
+            of_many = filled(name, args.stored)
+            runs += of_many
+            found += figures.stored(of_many)
     if "startup" in wanted:
         found += startup()
     paced = shared_pace(quick=args.quick) if "pace" in wanted else []
@@ -158,6 +170,17 @@ def million() -> tuple[Run, float | None]:
         if made.error:
             return made, None
         return made, sustained(directory / "penstock" / "penstock.db", MILLION)
+
+
+def filled(name: str, documents: int) -> list[Run]:
+    """penstock on a database with few documents, and with so many; none where no server answers."""
+    with workspace(WORK) as directory:
+        if name == "sqlite":
+            return stored.compared(name, f"sqlite:///{directory}/full.db", documents, directory)
+        if not databases.answers():
+            return []
+        with databases.databases(["full"]) as made:
+            return stored.compared(name, made["full"], documents, directory)
 
 
 def startup() -> list[Figure]:
