@@ -67,9 +67,10 @@ def main() -> None:
     directory.mkdir(parents=True, exist_ok=True)
     flow = pipeline(directory, args.best, args.postgres)
     started = time.perf_counter()
-    flow.extract(invoices(args.url, args.best, bool(args.postgres)))
+    copied = "csv" if args.best and args.postgres else None
+    flow.extract(invoices(args.url, args.best, bool(args.postgres)), loader_file_format=copied)
     extracted = time.perf_counter()
-    flow.normalize(loader_file_format="csv" if args.best and args.postgres else None)
+    flow.normalize()
     normalized = time.perf_counter()
     flow.load()
     loaded = time.perf_counter()
