@@ -22,6 +22,7 @@ from penstock.errors import StoreUnavailableError
 from penstock.store import postgres_documents, unit
 from penstock.store.postgres import PostgresStore
 from penstock.testing.store_worker import Worker, page
+from penstock.work.lease import give_back
 from tests.cluster import Cluster, cluster
 from tests.kill.test_kill import KEY, asked, check, company, connect
 
@@ -32,6 +33,7 @@ SELECT pid FROM pg_stat_activity
 WHERE application_name = 'penstock' AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()
 """
 TERMINATE = "SELECT pg_terminate_backend(%s, 5000)"
+YES = [(True,)]
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +148,7 @@ class Blow:
     def __call__(self, name: str) -> None:
         if name == self.point and self.struck < self.times:
             (victim,) = self.server.ask(IN_A_TRANSACTION)
-            self.struck += self.server.ask(TERMINATE, *victim) == [(True,)]
+            self.struck += self.server.ask(TERMINATE, *victim) == YES
 
 
 def struck(monkeypatch: pytest.MonkeyPatch, blow: Blow) -> Blow:
@@ -202,11 +204,33 @@ def test_a_commit_that_waits_and_is_cancelled_is_written_again(
         other.execute("SELECT FROM stream_state FOR UPDATE")
         thread = threading.Thread(target=worker.commit, args=(worker.invoice("1"),))
         thread.start()
-        until(lambda: server.ask(waiting) == [(True,)])
+        until(lambda: server.ask(waiting) == YES)
         until(lambda: repeated(caplog) == 1)
         other.rollback()
         thread.join(30)
         assert there(store, worker) == (1, 1, 0)
+
+
+def test_a_lease_is_given_back_though_its_backend_ends(server: Cluster, database: str) -> None:
+    """Else its stream would wait until the lease runs out."""
+    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    ended: list[object] = []
+
+    def end_it() -> bool:
+        ended.extend(pid for (pid,) in server.ask(waiting) if server.ask(TERMINATE, pid) == YES)
+        return bool(ended)
+
+    with PostgresStore.open(database) as store, psycopg.connect(database) as other:
+        worker = Worker(store)
+        other.execute("SELECT FROM stream_state FOR UPDATE")
+        thread = threading.Thread(target=give_back, args=(store.streams, worker.lease))
+        thread.start()
+        until(end_it)
+        other.rollback()
+        thread.join(30)
+        state = store.streams.get("default", "acme", "invoices")
+        assert state is not None
+        assert state.lease_owner == ""
 
 
 def until(done: Callable[[], bool]) -> None:
