@@ -2,8 +2,8 @@
 
 A backend is one module that fills these roles and passes `penstock.testing.store_contract`. All
 instants are integers, microseconds since 1970 in UTC. Every verb may raise
-StoreUnavailableError; none retries by itself, but for a commit whose answer was lost. Verbs are safe
-to call from several threads.
+StoreUnavailableError; none retries by itself, but for a commit whose answer was lost. Verbs are
+safe to call from several threads.
 """
 
 from __future__ import annotations
