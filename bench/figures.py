@@ -63,6 +63,21 @@ class Paced:
 
 
 @dataclass(frozen=True, slots=True)
+class Slow:
+    """Two streams of an API with latency, by one process or two. error: why it does not count."""
+
+    processes: int
+    records: int
+    load_before: float
+    seconds: float | None = None
+    records_per_s: int | None = None
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """value: None when a run it needs failed; the target is missed then."""
 
@@ -94,6 +109,7 @@ class Ratio(NamedTuple):
     ingest: str
     records: int | None
     target: float
+    ours: str = "penstock"
 
 
 RATIOS = (
@@ -104,6 +120,13 @@ RATIOS = (
     Ratio("floor", "first", None, 0.5),
     Ratio("floor", "unchanged", None, 0.5),
     Ratio("floor", "changed", None, 0.5),
+    Ratio("dlt_pg", "first", None, 4.0, "penstock_pg"),
+    Ratio("dlt_pg", "unchanged", None, 8.0, "penstock_pg"),
+    Ratio("dlt_pg_best", "first", None, 4.0, "penstock_pg"),
+    Ratio("dlt_pg_best", "unchanged", None, 8.0, "penstock_pg"),
+    Ratio("floor_pg", "first", None, 0.5, "penstock_pg"),
+    Ratio("floor_pg", "unchanged", None, 0.5, "penstock_pg"),
+    Ratio("floor_pg", "changed", None, 0.5, "penstock_pg"),
 )
 
 
@@ -112,11 +135,11 @@ def ratios(runs: Sequence[Run]) -> list[Figure]:
     by_key = {(run.peer, run.ingest, run.records): run for run in runs}
     most = max((run.records for run in runs), default=0)
     found = []
-    for peer, ingest, records, target in RATIOS:
-        ours = by_key.get(("penstock", ingest, records or most))
+    for peer, ingest, records, target, name_of_ours in RATIOS:
+        ours = by_key.get((name_of_ours, ingest, records or most))
         theirs = by_key.get((peer, ingest, records or most))
         if ours and theirs:
-            name = f"penstock/{peer}, {ingest}, {ours.records} records"
+            name = f"{name_of_ours}/{peer}, {ingest}, {ours.records} records"
             found.append(Figure(name, _rate_ratio(ours, theirs), "times", target, at_least=True))
     return found
 
@@ -132,6 +155,30 @@ def million(run: Run, sustained: float | None) -> list[Figure]:
     return [
         Figure("rate of last tenth of 1000000", sustained, "times", 0.75, at_least=True),
         Figure("peak memory, 1000000 records", run.peak_rss_mb, "MB", 250.0, at_least=False),
+    ]
+
+
+def latency(runs: Sequence[Slow]) -> list[Figure]:
+    """The rate of two processes over that of one."""
+    if not runs:
+        return []
+    one, two = (run.seconds for run in runs)
+    faster = round(one / two, 2) if one and two else None
+    return [Figure("two processes/one, 100 ms latency", faster, "times", 1.8, at_least=True)]
+
+
+def stored(runs: Sequence[Run]) -> list[Figure]:
+    """The rates with many documents stored over those with few, each pair in its order."""
+    half = len(runs) // 2
+    return [
+        Figure(
+            f"{many.peer}, {many.ingest}: rate over that of few",
+            _rate_ratio(many, few),
+            "times",
+            0.6,
+            at_least=True,
+        )
+        for few, many in zip(runs[:half], runs[half:], strict=True)
     ]
 
 

@@ -13,7 +13,9 @@ import argparse
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -39,7 +41,10 @@ decode = msgspec.json.Decoder(float_hook=Decimal).decode
 encode = msgspec.json.Encoder(order="deterministic", decimal_format="string").encode
 
 
-def rows(page: dict[str, Any]) -> list[tuple[str, str, bytes, bytes]]:
+Row = tuple[str, str, bytes, bytes]
+
+
+def rows(page: dict[str, Any]) -> list[Row]:
     made = []
     for record in page["data"]:
         body = encode(record)
@@ -55,14 +60,14 @@ def open_database(path: str) -> Any:
     return database
 
 
-def write(database: Any, page: list[tuple[str, str, bytes, bytes]]) -> None:
+def write(database: Any, page: list[Row]) -> None:
     database.execute("BEGIN IMMEDIATE")
     database.executemany(UPSERT, page)
     database.execute("COMMIT")
 
 
-def ingest(url: str, database: Any) -> dict[str, float]:
-    """Read all pages into the database. Result: seconds of each phase."""
+def ingest(url: str, write: Callable[[list[Row]], None]) -> dict[str, float]:
+    """Read all pages and write each. Result: seconds of each phase."""
     phases = {"fetch": 0.0, "parse": 0.0, "write": 0.0}
     provider = HTTPConnection(urlsplit(url).netloc)
     query: dict[str, Any] | None = {"limit": 1_000}
@@ -74,7 +79,7 @@ def ingest(url: str, database: Any) -> dict[str, float]:
         page = decode(body)
         made = rows(page)
         parsed = time.perf_counter()
-        write(database, made)
+        write(made)
         phases["fetch"] += fetched - started
         phases["parse"] += parsed - fetched
         phases["write"] += time.perf_counter() - parsed
@@ -90,7 +95,7 @@ def main() -> None:
 
     started = time.perf_counter()
     database = open_database(args.database)
-    phases = ingest(args.url, database)
+    phases = ingest(args.url, partial(write, database))
     records = database.execute("SELECT count(*) FROM invoices").fetchone()[0]
     database.close()  # and with it the last checkpoint
     work = time.perf_counter() - started

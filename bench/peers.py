@@ -48,14 +48,25 @@ def floor(url: str) -> Peer:
     return Peer("floor", ingest, ingest, last_line)
 
 
-def dlt(url: str, environment: Path, *, best: bool = False) -> Peer:
-    """environment: the directory of dlt's own one, brought to what requirements/bench.txt says."""
+def floor_postgres(url: str, database: str) -> Peer:
+    script = str(HERE / "floor_postgres.py")
+    ingest = (sys.executable, script, "--url", url, "--database", database)
+    return Peer("floor_pg", ingest, ingest, last_line)
+
+
+def dlt(url: str, environment: Path, *, best: bool = False, database: str | None = None) -> Peer:
+    """environment: the directory of dlt's own one, brought to what requirements/bench.txt says.
+
+    database: the URL of one on PostgreSQL.
+    """
     python = str(environment / "bin" / "python")
     make = (uv(), "venv", "--quiet", "--allow-existing", "--no-python-downloads")
     fill = (uv(), "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode")
     ingest = (python, str(HERE / "peer_dlt.py"), "--url", url, "--directory", "dlt")
+    if database:
+        ingest = (*ingest, "--postgres", database)
     return Peer(
-        name="dlt_best" if best else "dlt",
+        name="dlt" + "_pg" * bool(database) + "_best" * best,
         first=(*ingest, "--best") if best else ingest,
         again=(*ingest, "--best") if best else ingest,
         read=last_line,
@@ -66,14 +77,15 @@ def dlt(url: str, environment: Path, *, best: bool = False) -> Peer:
     )
 
 
-def penstock(url: str) -> Peer:
-    program = (penstock_program(), "--database", "sqlite:///penstock.db")
+def penstock(url: str, database: str | None = None) -> Peer:
+    """database: the URL of one on PostgreSQL; else it is a file."""
+    program = (penstock_program(), "--database", database or "sqlite:///penstock.db")
     connect = (*program, "connect", str(HERE / "connector.py"), "--name", "bench")
     settings = ("--set", f"base_url={url}", "--secret", "api_key=x", "--allow-loopback")
     ingest = (*program, "run", "bench", "--json")
-    return Peer(
-        "penstock", ingest, (*ingest, "--full"), run_reports, prepare=((*connect, *settings),)
-    )
+    name = "penstock_pg" if database else "penstock"
+    again = (*ingest, "--full")
+    return Peer(name, ingest, again, run_reports, prepare=((*connect, *settings),))
 
 
 def penstock_program() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 RSS_PER_MB = 2**20 if sys.platform == "darwin" else 2**10
 
 
@@ -78,8 +80,10 @@ def run(command: Sequence[str], *, directory: Path, log: Path, timeout_s: float)
 
 
 def _environment() -> dict[str, str]:
-    """Bytecode is kept as in any installation, else each start would compile all of penstock."""
-    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    """Bytecode is kept as in any installation, else each start would compile all of penstock. A
+    database on a server has no folder to keep a master key in, so one is given."""
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {"PENSTOCK_MASTER_KEY": MASTER_KEY} | kept
 
 
 def _end(group: int, late: threading.Event | None = None) -> None:

@@ -1,6 +1,6 @@
 """Where penstock's time goes: µs per record for each stage of a first and an unchanged ingest.
 
-    python bench/profile_parts.py [--records 20000]
+    python bench/profile_parts.py [--records 20000] [--postgres]
 
 The real parts run in this process, each wrapped in a stop-watch. A stage's time is its own, without
 that of the stages it calls; `wait` is for the page that another thread fetches meanwhile, `rest` is
@@ -21,7 +21,8 @@ from typing import Any
 
 from ingests import provider, workspace
 from peers import HERE
-from run import WORK
+from process import MASTER_KEY
+from run import WORK, own_databases
 
 STAGES = (
     ("wait", "concurrent.futures", "Future.result"),
@@ -37,11 +38,18 @@ STAGES = (
     ("decode", "penstock.upstream.wire", "decode_records"),
     ("mapping", "penstock.pipeline.mapping", "submissions"),
     ("examine", "penstock.pipeline.examine", "Desk.examine"),
-    ("heads", "penstock.store.sqlite_documents", "SqliteDocuments.heads"),
     ("decide", "penstock.pipeline.unit", "verdicts"),
     ("decide", "penstock.pipeline.unit", "effects"),
     ("compose", "penstock.pipeline.unit", "compose"),
+)
+ON_SQLITE = (
+    ("heads", "penstock.store.sqlite_documents", "SqliteDocuments.heads"),
     ("commit", "penstock.store.sqlite_documents", "SqliteDocuments.commit"),
+)
+ON_POSTGRES = (
+    ("heads", "penstock.store.postgres_documents", "PostgresDocuments.heads"),
+    ("copy", "penstock.store.postgres_documents", "_copy"),
+    ("commit", "penstock.store.postgres_documents", "PostgresDocuments.commit"),
 )
 
 
@@ -100,7 +108,9 @@ class Watch:
 def main() -> None:
     parser = argparse.ArgumentParser(description="µs per record for each stage of an ingest.")
     parser.add_argument("--records", type=int, default=20_000)
-    records = parser.parse_args().records
+    parser.add_argument("--postgres", action="store_true", help="into a database on a server")
+    args = parser.parse_args()
+    records = args.records
     WORK.mkdir(exist_ok=True)
 
     from penstock.app import App
@@ -109,11 +119,15 @@ def main() -> None:
 
     expect_many_records()
     watch = Watch()
-    for stage in STAGES:
+    for stage in (*STAGES, *(ON_POSTGRES if args.postgres else ON_SQLITE)):
         watch.attach(*stage)
-    with provider(records) as url, workspace(WORK) as directory:
-        database = Settings(database=f"sqlite:///{directory / 'penstock.db'}")
-        with App.open(database) as app:
+    with (
+        provider(records) as url,
+        workspace(WORK) as directory,
+        own_databases(["profiled"] if args.postgres else []) as made,
+    ):
+        database = made.get("profiled", f"sqlite:///{directory / 'penstock.db'}")
+        with App.open(Settings(database=database, master_key=MASTER_KEY)) as app:
             target = str(HERE / "connector.py")
             settings, secrets = {"base_url": url}, {"api_key": "x"}
             app.connect(target, "bench", settings, secrets, allow_loopback=True)

@@ -115,8 +115,9 @@ def invoice(i: int, revision: int, updated_at: str) -> bytes:
 class Exchange(asyncio.Protocol):
     """HTTP/1.1 with keep-alive, as much of it as a well-behaved client needs."""
 
-    def __init__(self, invoices: Invoices) -> None:
+    def __init__(self, invoices: Invoices, latency_s: float) -> None:
         self.invoices = invoices
+        self.latency_s = latency_s
 
         self.received = b""
 
@@ -129,12 +130,18 @@ class Exchange(asyncio.Protocol):
         while b"\r\n\r\n" in self.received:
             head, _, self.received = self.received.partition(b"\r\n\r\n")
             method, target, _ = head.split(b"\r\n", 1)[0].decode("ascii").split(" ")
-            status, body = self.answer(method, target)
-            self.transport.write(
-                b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-                % (status, len(body))
-            )
-            self.transport.write(body)
+            answer = self.answer(method, target)
+            if self.latency_s:
+                asyncio.get_running_loop().call_later(self.latency_s, self.send, *answer)
+            else:
+                self.send(*answer)
+
+    def send(self, status: bytes, body: bytes) -> None:
+        self.transport.write(
+            b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+            % (status, len(body))
+        )
+        self.transport.write(body)
 
     def answer(self, method: str, target: str) -> tuple[bytes, bytes]:
         url = urlsplit(target)
@@ -148,9 +155,9 @@ class Exchange(asyncio.Protocol):
         return b"404 Not Found", b'{"error":"not found"}'
 
 
-async def serve(invoices: Invoices, port: int) -> None:
+async def serve(invoices: Invoices, port: int, latency_s: float) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Exchange(invoices), "127.0.0.1", port)
+    server = await loop.create_server(lambda: Exchange(invoices, latency_s), "127.0.0.1", port)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 
@@ -159,8 +166,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Serve invoices on the loopback address.")
     parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--latency-ms", type=int, default=0, help="of every answer")
     args = parser.parse_args()
-    asyncio.run(serve(Invoices(args.records), args.port))
+    asyncio.run(serve(Invoices(args.records), args.port, args.latency_ms / 1_000))
 
 
 if __name__ == "__main__":

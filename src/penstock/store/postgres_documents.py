@@ -2,10 +2,15 @@
 
 New rows go in by binary COPY, straight into their tables; changes to rows that are there are
 copied into a temporary table and merged with one statement.
+
+A server that goes away in the middle may have committed and not said so. A unit under a lease has
+a name that its fence compares, epoch and number, so it is handed over again as it is: found there
+it is done, and else it is written, behind a straggler that may still hold the stream's row.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -15,12 +20,15 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from penstock.errors import WriteConflictError
+from penstock.errors import StoreUnavailableError, WriteConflictError
 from penstock.model.unit import Head, UnitOfWork
 from penstock.store.engines import Engines
 from penstock.store.postgres_error import is_conflict, translated
 from penstock.store.unit import Cursor, is_content, write, write_letters
-from penstock.telemetry import kill_point
+from penstock.telemetry import event, kill_point
+
+ATTEMPTS = 3
+"""How often a unit is handed to the server before its absence is the caller's to bear."""
 
 _NAMED = re.compile(r"(?<![:\w]):(\w+)")
 
@@ -155,6 +163,17 @@ class PostgresDocuments:
 
     def commit(self, unit: UnitOfWork) -> None:
         """Write all of the unit in one durable transaction, or nothing of it: see the role."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._write(unit)
+                return
+            except StoreUnavailableError as error:
+                if unit.lease is None or attempt == ATTEMPTS:
+                    raise
+                told = {"stream": unit.stream, "attempt": attempt, "reason": error.message}
+                event("commit.repeated", logging.WARNING, **told)
+
+    def _write(self, unit: UnitOfWork) -> None:
         with driver(self._writer) as connection, _transaction(connection):
             write(PostgresSession(connection), unit)
 

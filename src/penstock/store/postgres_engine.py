@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from psycopg.types.numeric import Int8Dumper
+from psycopg.types.string import BytesBinaryDumper
 from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
@@ -115,6 +116,8 @@ def _engine(address: URL, session: dict[str, str]) -> Engine:
     def _begin_session(connection: Any, _record: object) -> None:
         # One width for all numbers: a statement is prepared once, not once for each size of value.
         connection.adapters.register_dumper(int, Int8Dumper)
+        # COPY asks for a dumper by the column's type, and would get one written in Python.
+        connection.adapters.register_dumper(bytes, BytesBinaryDumper)
         connection.autocommit = True
         connection.execute("; ".join(f"SET {name} = '{kept}'" for name, kept in session.items()))
         connection.autocommit = False

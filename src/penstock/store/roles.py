@@ -2,7 +2,8 @@
 
 A backend is one module that fills these roles and passes `penstock.testing.store_contract`. All
 instants are integers, microseconds since 1970 in UTC. Every verb may raise
-StoreUnavailableError; none retries by itself. Verbs are safe to call from several threads.
+StoreUnavailableError; none retries by itself, but for a commit whose answer was lost. Verbs are
+safe to call from several threads.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class Documents(Protocol):
 
         Raises LeaseLostError (epoch or owner moved on), WriteConflictError (a head is not the one
         the unit was decided upon, or a new document exists already). A unit whose unit_no is
-        committed already under the same epoch is done: returns without writing.
+        committed already under the same epoch is done: returns without writing. So a unit under a
+        lease may be committed again after StoreUnavailableError, which leaves open whether it is
+        there.
         """
 
 

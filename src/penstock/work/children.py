@@ -38,7 +38,7 @@ from penstock.sdk.collection import Endpoint
 from penstock.store.roles import Store
 from penstock.store.rows import StoredDocument
 from penstock.work.ending import Ending
-from penstock.work.lease import Held, take
+from penstock.work.lease import Held, give_back, take
 
 FOR_ALL = (
     NeedsReauthError,
@@ -189,7 +189,7 @@ class Children:
             self.failed[parent.key] = error
             self.stands(held, error)
         finally:
-            self.store.streams.release(held.lease)
+            give_back(self.store.streams, held.lease)
 
     def shown(self, parent: Parent, began: float) -> Callable[[Progress], None]:
         """The sum over all parents, told after each page of any of them."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from penstock.clock import Clock
-from penstock.errors import StreamBusyError
+from penstock.errors import StoreUnavailableError, StreamBusyError
 from penstock.model import times
 from penstock.model.connection import StreamState
 from penstock.model.unit import Lease
@@ -16,6 +16,9 @@ from penstock.telemetry import event, kill_point
 from penstock.work.owner import Owner
 
 POLL = timedelta(seconds=0.5)
+
+GIVE_BACK_ATTEMPTS = 3
+"""A lease that is not given back keeps its stream waiting until it runs out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,20 @@ def take(
         if clock.monotonic() >= deadline:
             raise _busy(streams, workspace, connection, stream, partition)
         clock.sleep(POLL.total_seconds())
+
+
+def give_back(streams: Streams, lease: Lease) -> None:
+    """Release the lease if it is still ours; a connection lost on the way is no reason to keep it.
+
+    Raises StoreUnavailableError where the store does not answer at all.
+    """
+    for attempt in range(1, GIVE_BACK_ATTEMPTS + 1):
+        try:
+            streams.release(lease)
+            return
+        except StoreUnavailableError:
+            if attempt == GIVE_BACK_ATTEMPTS:
+                raise
 
 
 def _try(streams: Streams, free: Lease, me: Owner, clock: Clock) -> Held | None:

@@ -30,7 +30,7 @@ from penstock.vault.redaction import NOTHING_HIDDEN, Redactor
 from penstock.work.children import Children, Parent
 from penstock.work.due import what_is_due
 from penstock.work.ending import Ending
-from penstock.work.lease import Held, take
+from penstock.work.lease import Held, give_back, take
 from penstock.work.timetable import MOST_ATTEMPTS, after_run
 
 
@@ -143,7 +143,7 @@ class StreamRunner:
         try:
             return self.run_held(held, start, progress)
         finally:
-            self.store.streams.release(held.lease)
+            give_back(self.store.streams, held.lease)
 
     def run_due(self, stream: str) -> RunReport | None:
         """Run a stream that the agenda calls due; None where it is not, or not for us.
@@ -165,7 +165,7 @@ class StreamRunner:
                 return None
             return self.run_held(held, Start())
         finally:
-            self.store.streams.release(held.lease)
+            give_back(self.store.streams, held.lease)
 
     def _is_due(self, held: Held) -> bool:
         due = held.state.next_run_at
