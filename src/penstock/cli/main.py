@@ -107,7 +107,7 @@ def main() -> None:
 
 def execute(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. Writes to stdout and stderr only."""
-    output.log_to_stderr()
+    output.log_to_stderr(os.environ.get("PENSTOCK_LOG", "text"))
     try:
         code = typer.main.get_command(app).main(
             hoisted(arguments), prog_name="penstock", standalone_mode=False
