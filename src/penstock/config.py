@@ -23,9 +23,8 @@ CHOICES = {"reading_process": ("auto", "off"), "log": ("text", "json")}
 """Settings that have one of a few values."""
 
 
-FOREVER = "forever"
 DAYS = re.compile(r"[1-9][0-9]{0,4}")
-KEPT = ("keep_runs", "keep_letters", "keep_pages")
+KEPT = ("keep_runs_days", "keep_letters_days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,8 @@ class Settings:
     HTTP proxy that connections go through, or None; the environment's own proxy variables have no
     say. log: "text" shows warnings to a person, "json" writes one object a line for each event.
     notify: a URL or a command that is told once of each cause for worry, None for nobody.
-    keep_runs, keep_letters, keep_pages: for how many days runs that changed nothing, closed dead
-    letters and archived pages are kept, or "forever".
+    keep_runs_days, keep_letters_days: how long runs that changed nothing and closed dead letters
+    are kept, whole numbers; None: for ever.
     """
 
     database: str = "sqlite:///penstock.db"
@@ -53,9 +52,8 @@ class Settings:
     proxy: str | None = field(default=None, repr=False)
     log: str = "text"
     notify: str | None = field(default=None, repr=False)
-    keep_runs: str = "90"
-    keep_letters: str = FOREVER
-    keep_pages: str = FOREVER
+    keep_runs_days: str | None = None
+    keep_letters_days: str | None = None
 
     @property
     def reads_beside(self) -> bool:
@@ -84,8 +82,11 @@ def load(
         if (value := getattr(settings, name)) not in values:
             raise UsageError(f"{name} {value!r} must be {' or '.join(values)}")
     for name in KEPT:
-        if (value := getattr(settings, name)) != FOREVER and not DAYS.fullmatch(value):
-            raise UsageError(f"{name} {value!r} must be a number of days, or {FOREVER}")
+        if (value := getattr(settings, name)) is not None and not DAYS.fullmatch(value):
+            raise UsageError(
+                f"{name} {value!r} must be a whole number of days, 1 or more; without it they are "
+                "kept for ever"
+            )
     return settings
 
 

@@ -19,6 +19,7 @@ from penstock.store.connections import SqlConnections
 from penstock.store.engines import Engines
 from penstock.store.held_pages import SqlHeldPages
 from penstock.store.letters import SqlLetters
+from penstock.store.notices import SqlNotices
 from penstock.store.pace import SqlPace
 from penstock.store.postgres_documents import PostgresDocuments, driver
 from penstock.store.postgres_engine import open_engines, refuse_unfit, shown, version
@@ -32,6 +33,7 @@ from penstock.store.roles import (
     Feed,
     HeldPages,
     Letters,
+    Notices,
     Pace,
     Reader,
     Runs,
@@ -79,6 +81,7 @@ class PostgresStore:
     backfills: Backfills
     agenda: Agenda
     workers: Workers
+    notices: Notices
 
     def __init__(self, url: str, engines: Engines) -> None:
         documents = PostgresDocuments(engines)
@@ -98,6 +101,7 @@ class PostgresStore:
         self.backfills = SqlBackfills(engines)
         self.agenda = SqlAgenda(engines)
         self.workers = SqlWorkers(engines)
+        self.notices = SqlNotices(engines)
 
         self._url = url
         self._engines = engines

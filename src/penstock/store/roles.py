@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 from penstock.model.backfill import NewBackfill, PartitionEnd, Slice
 from penstock.model.connection import Connection, ConnectionMode, ConnectionState, StreamState
+from penstock.model.notice import Notice, StoredNotice
 from penstock.model.outcome import Counters
 from penstock.model.pace import PaceKey, PaceState
 from penstock.model.run import NewRun, Run, RunState
@@ -26,6 +27,7 @@ from penstock.store.rows import (
     FeedItem,
     GoneDocument,
     HeldPage,
+    OverdueStream,
     PlannedStream,
     StoredBackfill,
     StoredDocument,
@@ -110,7 +112,16 @@ class Streams(Protocol):
         self, workspace: str, connection: str, stream: str, partition: str = ""
     ) -> StreamState | None: ...
 
+    def unwell(self) -> list[StreamState]:
+        """Streams of all workspaces whose condition is neither ok nor new, partitions left out."""
+
+    def held(self) -> list[StreamState]:
+        """Streams and partitions of all workspaces under a lease, living or not."""
+
     def list(self, workspace: str, connection: str | None = None) -> list[StreamState]: ...
+
+    def conditions(self) -> dict[tuple[str, str], int]:
+        """(workspace, condition) to the number of streams, partitions left out."""
 
     def claim(self, lease: Lease, *, now: int, held_by: str | None = None) -> StreamState | None:
         """Take the lease: owner and until from `lease` (its epoch is ignored), epoch + 1.
@@ -191,6 +202,10 @@ class Runs(Protocol):
     ) -> int:
         """Mark runs of the stream (or of that partition of a backfill) still `running` as
         interrupted, since their process died; how many."""
+
+    def forget(self, before: int, *, limit: int) -> int:
+        """Remove runs of all workspaces that ended before and that no version came of, at most so
+        many; how many. Those of backfills stay, which are counted from them."""
 
 
 class Connections(Protocol):
@@ -349,8 +364,14 @@ class Letters(Protocol):
     def counts(self, workspace: str, *, connection: str | None = None) -> dict[str, int]:
         """Open letters by reason."""
 
+    def totals(self) -> dict[tuple[str, str], int]:
+        """(workspace, reason) to the number of open letters."""
+
     def close(self, letter_ids: Sequence[bytes], state: LetterState, *, now: int) -> int:
         """Close open letters; how many were open. One transaction."""
+
+    def forget(self, before: int, *, limit: int) -> int:
+        """Remove letters of all workspaces that were closed before, at most so many; how many."""
 
     def write(self, unit: UnitOfWork) -> None:
         """Write the letters of a unit in a transaction of its own, without a lease.
@@ -379,6 +400,9 @@ class Shapes(Protocol):
 
     def counts(self, workspace: str, *, connection: str | None = None) -> dict[str, int]:
         """Waiting drifts by kind."""
+
+    def waiting(self) -> dict[tuple[str, str, str], tuple[int, int]]:
+        """(workspace, connection, stream) to how many drifts wait, and since when the first."""
 
     def accept(
         self,
@@ -514,6 +538,9 @@ class Agenda(Protocol):
     def next_at(self, after: int) -> int | None:
         """The next time behind `after` at which a stream will be due."""
 
+    def overdue(self, before: int, now: int, limit: int) -> list[OverdueStream]:
+        """Streams that were due before and that nobody works on now, the longest due first."""
+
     def planned(self) -> list[PlannedStream]:
         """Every stream that has a row, of all workspaces."""
 
@@ -557,6 +584,29 @@ class Workers(Protocol):
         """All of them, the longest at work first."""
 
 
+class Notices(Protocol):
+    """What somebody is told: once for each cause, until it is over."""
+
+    def open(self) -> list[StoredNotice]:
+        """Those that are not over, of all workspaces, oldest first."""
+
+    def write(self, new: Sequence[Notice]) -> None:
+        """Open notices; where one of the same subject is open already, nothing is written."""
+
+    def attempt(self, notice: StoredNotice) -> bool:
+        """Count an attempt to tell it; False where another one has been made meanwhile, or it is
+        over: of two callers one gets it."""
+
+    def told(self, notice_no: int, *, now: int) -> None:
+        """Somebody has been told."""
+
+    def clear(self, notice_nos: Sequence[int], *, now: int) -> None:
+        """Their causes are over: the next of the same subject is a new one."""
+
+    def forget(self, before: int) -> int:
+        """Remove those that were over before; how many."""
+
+
 class Store(Protocol):
     """A backend: its roles, and its life. Made by the composition root only."""
 
@@ -576,6 +626,7 @@ class Store(Protocol):
     backfills: Backfills
     agenda: Agenda
     workers: Workers
+    notices: Notices
 
     def facts(self) -> StoreFacts: ...
 

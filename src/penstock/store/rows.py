@@ -279,6 +279,16 @@ class DueStream(NamedTuple):
     lease_owner: str
 
 
+class OverdueStream(NamedTuple):
+    """A stream whose time has come and gone. schedule: the manifest's, None without one."""
+
+    workspace: str
+    connection: str
+    stream: str
+    schedule: str | None
+    due_at: int
+
+
 class WorkerRow(NamedTuple):
     """A process that works for penstock. kind: serve or worker. busy: of its slots. beat_at: when
     it last said that it lives."""

@@ -18,6 +18,7 @@ from penstock.store.engines import Engines
 from penstock.store.feed import SqlFeed
 from penstock.store.held_pages import SqlHeldPages
 from penstock.store.letters import SqlLetters
+from penstock.store.notices import SqlNotices
 from penstock.store.pace import SqlPace
 from penstock.store.reader import SqlReader
 from penstock.store.roles import (
@@ -28,6 +29,7 @@ from penstock.store.roles import (
     Feed,
     HeldPages,
     Letters,
+    Notices,
     Pace,
     Reader,
     Runs,
@@ -72,6 +74,7 @@ class SqliteStore:
     backfills: Backfills
     agenda: Agenda
     workers: Workers
+    notices: Notices
 
     def __init__(self, url: str, file: DatabaseFile, engines: Engines) -> None:
         documents = SqliteDocuments(engines)
@@ -91,6 +94,7 @@ class SqliteStore:
         self.backfills = SqlBackfills(engines)
         self.agenda = SqlAgenda(engines)
         self.workers = SqlWorkers(engines)
+        self.notices = SqlNotices(engines)
 
         self._url = url
         self._file = file

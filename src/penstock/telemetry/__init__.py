@@ -1,6 +1,6 @@
 """Named events, the one place that logs, metrics and traces hang on.
 
-`events` is imported everywhere and costs nothing; `json_lines`, `metrics` and `traces` listen to it,
+`events` is imported everywhere and costs nothing; `json_lines`, `metrics` and `traces` hear them,
 and are imported by whoever wants them.
 """
 
