@@ -59,6 +59,6 @@ def test_every_event_of_a_run_bears_its_number_in_whatever_thread_it_happens(pla
     with heard_by(lambda name, of: heard.append((name, of.get("run"), of.get("connection")))):
         report = plant.run()
     names = [name for name, _, _ in heard]
-    assert {(run, connection) for _, run, connection in heard} == {(report.run_no, "acme")}
+    assert {(run, connection) for _, run, connection in heard} == {(report.run_no, "acme-main")}
     assert (names[0], names[-1]) == ("run.started", "run.finished")
     assert names.count("page.committed") == names.count("request.answered") == PAGES

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from penstock.cli import (
+    backup,
     check,
     connect,
     connections,
@@ -100,6 +101,7 @@ app.command("drift")(drift.drift)
 app.add_typer(deletes.app, name="deletes")
 app.add_typer(database.app, name="db")
 app.command("doctor")(doctor.doctor)
+app.command("backup")(backup.backup)
 
 
 def main() -> None:

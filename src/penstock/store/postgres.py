@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import Connection, text
 
@@ -21,6 +22,7 @@ from penstock.store.held_pages import SqlHeldPages
 from penstock.store.letters import SqlLetters
 from penstock.store.notices import SqlNotices
 from penstock.store.pace import SqlPace
+from penstock.store.postgres_backup import back_up
 from penstock.store.postgres_documents import PostgresDocuments, driver
 from penstock.store.postgres_engine import open_engines, refuse_unfit, shown, version
 from penstock.store.postgres_feed import PostgresFeed
@@ -146,6 +148,12 @@ class PostgresStore:
         """By how much the server's clock is ahead, as the fastest of some questions tells."""
         with self._engines.reader.connect() as reading:
             return min((_asked(reading, now) for _ in range(5)), key=lambda told: told[0])[1]
+
+    def backup(self, file: Path) -> None:
+        """Copy the database to a new file while others write."""
+        with self._engines.reader.connect() as reading:
+            schema_name = str(reading.scalar(text("SELECT current_schema()")))
+        back_up(self._url, schema_name, file)
 
     def close(self) -> None:
         """Close all connections. Closing twice is allowed."""

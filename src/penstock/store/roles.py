@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from penstock.model.backfill import NewBackfill, PartitionEnd, Slice
@@ -632,6 +633,10 @@ class Store(Protocol):
 
     def ahead(self, now: Callable[[], datetime]) -> timedelta:
         """By how much the database's clock is ahead of `now`; 0 where all are on one host."""
+
+    def backup(self, file: Path) -> None:
+        """Copy the database to a new file while others write: one moment of it, whole or not at
+        all. Raises DatabaseError where that cannot be, UsageError where a program is missing."""
 
     def close(self) -> None: ...
 

@@ -248,7 +248,8 @@ class DuePartition:
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:
-    """What `doctor` and `db check` show. hazards: sentences, empty when all is well."""
+    """What `doctor` and `db check` show. hazards: sentences, empty when all is well. free_bytes: of
+    the disk, None where that is another machine's."""
 
     url: str
     dialect: str
@@ -258,6 +259,7 @@ class StoreFacts:
     size_bytes: int
     hazards: tuple[str, ...]
     settings: Mapping[str, Any]
+    free_bytes: int | None = None
 
 
 class PlannedStream(NamedTuple):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from penstock.store import schema
 from penstock.store.agenda import SqlAgenda
@@ -44,6 +45,7 @@ from penstock.store.rows import StoreFacts
 from penstock.store.runs import SqlRuns
 from penstock.store.sealed import SqlSealed
 from penstock.store.shapes import SqlShapes
+from penstock.store.sqlite_backup import back_up
 from penstock.store.sqlite_build import TEXT, VERSION, hazard
 from penstock.store.sqlite_documents import SqliteDocuments
 from penstock.store.sqlite_engine import open_engines, settings
@@ -135,11 +137,16 @@ class SqliteStore:
             size_bytes=self._file.size_bytes(),
             hazards=(sentence,) if sentence else (),
             settings=kept,
+            free_bytes=self._file.free_bytes(),
         )
 
     def ahead(self, now: Callable[[], datetime]) -> timedelta:  # noqa: ARG002
         """Nothing: whoever opens the file is on this host."""
         return timedelta(0)
+
+    def backup(self, file: Path) -> None:
+        """Copy the database to a new file while others write."""
+        back_up(self._engines, file)
 
     def close(self) -> None:
         """Close all connections and give the file free. Closing twice is allowed."""
