@@ -14,8 +14,8 @@ from penstock.store.sqlite_file import locate
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """key: where the master key is, which is not in the file; None where there is none yet. restore:
-    what to do with the file."""
+    """key: where the master key is, which is not in the file; None where there is none yet.
+    restore: what to do with the file."""
 
     file: Path
     size_bytes: int

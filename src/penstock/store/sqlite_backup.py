@@ -24,6 +24,7 @@ def back_up(engines: Engines, file: Path) -> None:
         os.close(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
         with translated(), closing(driver.connect(part, isolation_level=None)) as copy:
             _fill(copy, engines)
+        with translated(), closing(driver.connect(part)) as copy:
             _check(copy)
         _make_durable(part, file)
     except OSError as error:
