@@ -21,6 +21,7 @@ from penstock.cli import (
     connect,
     connections,
     contracts,
+    copy,
     database,
     deletes,
     demo,
@@ -102,6 +103,7 @@ app.add_typer(deletes.app, name="deletes")
 app.add_typer(database.app, name="db")
 app.command("doctor")(doctor.doctor)
 app.command("backup")(backup.backup)
+app.command("copy")(copy.copy)
 
 
 def main() -> None:

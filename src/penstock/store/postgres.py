@@ -23,6 +23,7 @@ from penstock.store.letters import SqlLetters
 from penstock.store.notices import SqlNotices
 from penstock.store.pace import SqlPace
 from penstock.store.postgres_backup import back_up
+from penstock.store.postgres_copy import take_over
 from penstock.store.postgres_documents import PostgresDocuments, driver
 from penstock.store.postgres_engine import open_engines, refuse_unfit, shown, version
 from penstock.store.postgres_feed import PostgresFeed
@@ -46,10 +47,11 @@ from penstock.store.roles import (
     Tokens,
     Workers,
 )
-from penstock.store.rows import StoreFacts
+from penstock.store.rows import CopiedTable, StoreFacts
 from penstock.store.runs import SqlRuns
 from penstock.store.sealed import SqlSealed
 from penstock.store.shapes import SqlShapes
+from penstock.store.snapshot import Snapshot
 from penstock.store.streams import SqlStreams
 from penstock.store.sweeps import SqlSweeps
 from penstock.store.tokens import SqlTokens
@@ -148,6 +150,10 @@ class PostgresStore:
         """By how much the server's clock is ahead, as the fastest of some questions tells."""
         with self._engines.reader.connect() as reading:
             return min((_asked(reading, now) for _ in range(5)), key=lambda told: told[0])[1]
+
+    def take_over(self, source: Snapshot) -> list[CopiedTable]:
+        """Fill this empty database with what another one holds: see `postgres_copy`."""
+        return take_over(source, self._engines)
 
     def backup(self, file: Path) -> None:
         """Copy the database to a new file while others write."""

@@ -262,6 +262,14 @@ class StoreFacts:
     free_bytes: int | None = None
 
 
+class CopiedTable(NamedTuple):
+    """A table as it was copied elsewhere. sha256: over its rows in order of their key."""
+
+    table: str
+    rows: int
+    sha256: str
+
+
 class PlannedStream(NamedTuple):
     """schedule: the manifest's, by which its next run was reckoned; None without one."""
 

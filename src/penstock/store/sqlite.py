@@ -6,8 +6,8 @@ the modules named for their role.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -45,6 +45,7 @@ from penstock.store.rows import StoreFacts
 from penstock.store.runs import SqlRuns
 from penstock.store.sealed import SqlSealed
 from penstock.store.shapes import SqlShapes
+from penstock.store.snapshot import Snapshot
 from penstock.store.sqlite_backup import back_up
 from penstock.store.sqlite_build import TEXT, VERSION, hazard
 from penstock.store.sqlite_documents import SqliteDocuments
@@ -143,6 +144,12 @@ class SqliteStore:
     def ahead(self, now: Callable[[], datetime]) -> timedelta:  # noqa: ARG002
         """Nothing: whoever opens the file is on this host."""
         return timedelta(0)
+
+    @contextmanager
+    def snapshot(self, workspace: str | None = None) -> Iterator[Snapshot]:
+        """What it holds now, for another database to take over; None for all workspaces."""
+        with self._engines.reader.connect() as reading:
+            yield Snapshot(reading, workspace)
 
     def backup(self, file: Path) -> None:
         """Copy the database to a new file while others write."""
