@@ -19,7 +19,12 @@ from penstock.errors import UsageError
 FILE = "penstock.toml"
 WORKSPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
-READING_PROCESS = ("auto", "off")
+CHOICES = {"reading_process": ("auto", "off"), "log": ("text", "json")}
+"""Settings that have one of a few values."""
+
+
+DAYS = re.compile(r"[1-9][0-9]{0,4}")
+KEPT = ("keep_runs_days", "keep_letters_days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,10 @@ class Settings:
     machine has a second core; "off" keeps everything in one process. private_networks: networks,
     separated by commas, that connections may reach although they are not public. proxy: URL of an
     HTTP proxy that connections go through, or None; the environment's own proxy variables have no
-    say.
+    say. log: "text" shows warnings to a person, "json" writes one object a line for each event.
+    notify: a URL or a command that is told once of each cause for worry, None for nobody.
+    keep_runs_days, keep_letters_days: how long runs that changed nothing and closed dead letters
+    are kept, whole numbers; None: for ever.
     """
 
     database: str = "sqlite:///penstock.db"
@@ -42,6 +50,10 @@ class Settings:
     reading_process: str = "auto"
     private_networks: str = ""
     proxy: str | None = field(default=None, repr=False)
+    log: str = "text"
+    notify: str | None = field(default=None, repr=False)
+    keep_runs_days: str | None = None
+    keep_letters_days: str | None = None
 
     @property
     def reads_beside(self) -> bool:
@@ -66,10 +78,15 @@ def load(
             f"workspace {settings.workspace!r} must be 1 to 63 of a-z, 0-9, '-' and '_', "
             "beginning with a letter or digit"
         )
-    if settings.reading_process not in READING_PROCESS:
-        raise UsageError(
-            f"reading_process {settings.reading_process!r} must be {' or '.join(READING_PROCESS)}"
-        )
+    for name, values in CHOICES.items():
+        if (value := getattr(settings, name)) not in values:
+            raise UsageError(f"{name} {value!r} must be {' or '.join(values)}")
+    for name in KEPT:
+        if (value := getattr(settings, name)) is not None and not DAYS.fullmatch(value):
+            raise UsageError(
+                f"{name} {value!r} must be a whole number of days, 1 or more; without it they are "
+                "kept for ever"
+            )
     return settings
 
 

@@ -61,5 +61,16 @@ def test_the_doctor_of_an_empty_house_is_content(shell):
     assert "all is well" in looked.err
 
 
+def test_the_doctor_tells_of_pending_migrations(shell):
+    shell("db upgrade")
+    with sqlite3.connect(shell.database) as file:
+        file.execute("UPDATE alembic_version SET version_num = '0001'")
+    file.close()
+    looked = shell("doctor")
+    assert looked.code == 1
+    assert "penstock db upgrade" in looked.err
+    assert shell.json("doctor")["pending_migrations"][0] == "0002"
+
+
 def test_another_kind_of_database_is_a_usage_error(shell):
     assert shell("runs --database oracle://nowhere").code == 2

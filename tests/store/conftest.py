@@ -12,4 +12,5 @@ pytest.register_assert_rewrite(
     "penstock.testing.store_contract_shapes",
     "penstock.testing.store_contract_streams",
     "penstock.testing.store_contract_tokens",
+    "penstock.testing.store_contract_upkeep",
 )

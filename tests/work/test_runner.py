@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from penstock.model.outcome import Counters
+from penstock.telemetry import heard_by
 from tests.model_based.crash import Crash, Ending, crashing
 from tests.pipeline.plant import Plant, Provider, customer
 
@@ -51,3 +52,13 @@ def test_an_observed_run_counts_what_it_decided(plant: Plant) -> None:
     report = plant.run(observing=True)
     assert report.counters.created == PAGES * PER_PAGE
     assert plant.names() == {}
+
+
+def test_every_event_of_a_run_bears_its_number_in_whatever_thread_it_happens(plant: Plant) -> None:
+    heard: list[tuple[str, object, object]] = []
+    with heard_by(lambda name, of: heard.append((name, of.get("run"), of.get("connection")))):
+        report = plant.run()
+    names = [name for name, _, _ in heard]
+    assert {(run, connection) for _, run, connection in heard} == {(report.run_no, "acme-main")}
+    assert (names[0], names[-1]) == ("run.started", "run.finished")
+    assert names.count("page.committed") == names.count("request.answered") == PAGES

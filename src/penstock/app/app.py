@@ -13,8 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from penstock.app.backing_up import Backup, back_up
 from penstock.app.wiring import Say, Wiring, open_store, open_vault
-from penstock.clock import Clock, SharedClock
+from penstock.clock import Clock, SharedClock, SystemClock
 from penstock.config import Settings
 from penstock.errors import NeedsReauthError, StopRunError, UsageError
 from penstock.model import times
@@ -27,6 +28,8 @@ from penstock.pipeline.pull import Progress, Start
 from penstock.pipeline.reading import Installation
 from penstock.pipeline.replay import Replayer
 from penstock.pipeline.unit import UnitWriter
+from penstock.read.health import Health
+from penstock.read.pulse import Vantage
 from penstock.read.service import ReadService
 from penstock.sdk import loader, verify
 from penstock.sdk import settings as sdk_settings
@@ -43,6 +46,7 @@ from penstock.upstream.recording import RecordedEnoughError
 from penstock.vault.rotation import Rotated
 from penstock.vault.vault import Vault
 from penstock.work import replaying
+from penstock.work.owner import Owner
 from penstock.work.probing import probe_stream, probe_url
 from penstock.work.replaying import ReplayReport
 from penstock.work.runner import RunReport, StreamRunner
@@ -276,6 +280,21 @@ class App:
         with self.wiring.client(installation, self.wiring.secrets(name), Priority.POLL) as client:
             runner = replace(self._runner(installation, client), between_pages=stop.between_pages)
             return runner.run_due(stream)
+
+    def health(self) -> Health:
+        """How the database stands, and who lives on it, seen from this process."""
+        me = Owner.of_this_process()
+
+        def is_dead(text: str) -> bool:
+            owner = Owner.parse(text)
+            return owner is not None and owner.is_dead(me)
+
+        ahead = self.store.ahead(SystemClock().now)
+        return self.read.health(Vantage(self._now(), ahead.total_seconds(), is_dead))
+
+    def backup(self, file: Path) -> Backup:
+        """Copy the database to a new file while others write. Raises UsageError, DatabaseError."""
+        return back_up(self.store, self.settings, file)
 
     def confirm_deletes(self, name: str, stream: str, *, wait_s: float = 60.0) -> RunReport:
         """Make the deletes of a stream that wait for a person; those that came back stay.

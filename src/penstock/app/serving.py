@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
+from penstock.app import upkeep
 from penstock.app.app import App
 from penstock.clock import SharedClock
 from penstock.errors import PenstockError, UsageError
@@ -63,7 +64,7 @@ class Serving:
         chores = [Chore("beat", BEAT_S, self.beat), Chore("plan", PLAN_S, self.plan)]
         if isinstance(self.app.clock, SharedClock):
             chores.append(Chore("adjust", ADJUST_S, self.app.clock.adjust))
-        return chores
+        return [*chores, *upkeep.chores(self.app)]
 
     def run(self, grace_s: float) -> bool:
         """Until the stop is asked for; True where all that was under way has ended in time."""
@@ -88,6 +89,7 @@ class Serving:
         if given_back:
             event("worker.gave_back", logging.WARNING, leases=given_back, after_s=grace_s)
         self.app.store.workers.leave(str(self.me))
+        upkeep.finish(self.service.chores, grace_s)
         return ended
 
     def run_task(self, task: Task) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.clock import Clock
 from penstock.config import Settings
@@ -29,6 +29,9 @@ from penstock.vault.data_keys import DataKeys
 from penstock.vault.master_key import MasterKey
 from penstock.vault.vault import Vault
 from penstock.work.tokens import SealedTokens
+
+if TYPE_CHECKING:
+    from penstock.store.postgres import PostgresStore
 
 Say = Callable[[str], None]
 
@@ -152,14 +155,15 @@ def open_store(url: str) -> Store:
     if url.startswith("sqlite:"):
         return SqliteStore.open(url)
     if url.startswith(("postgresql:", "postgres:")):
-        return _open_postgres(url)
+        return open_postgres(url)
     raise UsageError(
         f"database {url.partition(':')[0]!r} is not supported; use sqlite:///FILE or "
         "postgresql://user:password@host/database"
     )
 
 
-def _open_postgres(url: str) -> Store:
+def open_postgres(url: str) -> PostgresStore:
+    """The PostgreSQL backend, whose driver is an extra. Raises UsageError."""
     try:
         from penstock.store.postgres import PostgresStore
     except ModuleNotFoundError as error:

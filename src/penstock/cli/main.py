@@ -16,10 +16,12 @@ from typing import Annotated
 import typer
 
 from penstock.cli import (
+    backup,
     check,
     connect,
     connections,
     contracts,
+    copy,
     database,
     deletes,
     demo,
@@ -34,6 +36,7 @@ from penstock.cli import (
     run,
     runs,
     secrets,
+    serve,
     streams,
 )
 from penstock.cli.session import Choices
@@ -89,6 +92,7 @@ app.command("connect")(connect.connect)
 app.add_typer(connections.app, name="connections")
 app.add_typer(secrets.app, name="secrets")
 app.command("run")(run.run)
+app.command("serve")(serve.serve)
 app.add_typer(streams.app, name="streams")
 app.add_typer(runs.app, name="runs")
 app.add_typer(documents.app, name="documents")
@@ -98,6 +102,8 @@ app.command("drift")(drift.drift)
 app.add_typer(deletes.app, name="deletes")
 app.add_typer(database.app, name="db")
 app.command("doctor")(doctor.doctor)
+app.command("backup")(backup.backup)
+app.command("copy")(copy.copy)
 
 
 def main() -> None:
@@ -107,7 +113,7 @@ def main() -> None:
 
 def execute(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. Writes to stdout and stderr only."""
-    output.log_to_stderr()
+    output.log_to_stderr(os.environ.get("PENSTOCK_LOG", "text"))
     try:
         code = typer.main.get_command(app).main(
             hoisted(arguments), prog_name="penstock", standalone_mode=False

@@ -8,9 +8,12 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
+
+from penstock.telemetry import event
+from penstock.telemetry.json_lines import JsonLines
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -22,6 +25,9 @@ LEAST = 8
 
 _NET: list[Callable[[str], str]] = []
 
+SAID = "cli.said"
+"""The event that a sentence is where logs are JSON."""
+
 
 def hide_with(redact: Callable[[str], str]) -> None:
     """From now on nothing goes to stderr that `redact` takes out: the last net, of several."""
@@ -30,12 +36,19 @@ def hide_with(redact: Callable[[str], str]) -> None:
 
 def say(sentence: str) -> None:
     """A sentence for the person, on stderr."""
-    typer.echo(clean(_hidden(sentence)), err=True)
+    _say(sentence, logging.INFO)
 
 
 def error(sentence: str) -> None:
     """What went wrong."""
-    say(f"error: {sentence}")
+    _say(f"error: {sentence}", logging.ERROR)
+
+
+def _say(sentence: str, level: int) -> None:
+    if any(isinstance(handler.formatter, JsonLines) for handler in _ours()):
+        event(SAID, level, message=sentence)
+    else:
+        typer.echo(clean(_hidden(sentence)), err=True)
 
 
 def hint(sentence: str) -> None:
@@ -47,14 +60,26 @@ TOLD_ANYWAY = frozenset({"drift.seen", "cursor.doubtful", "deletes.waiting"})
 """Events that a command tells in a sentence when it ends."""
 
 
-def log_to_stderr() -> None:
-    """Warnings of all parts on stderr; everything with PENSTOCK_DEBUG=1."""
-    level = logging.INFO if os.environ.get("PENSTOCK_DEBUG") == "1" else logging.WARNING
-    handler = logging.StreamHandler(sys.stderr)
-    if level == logging.WARNING:
-        handler.addFilter(lambda record: getattr(record, "event", None) not in TOLD_ANYWAY)
-    handler.setFormatter(_Formatter("%(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(handlers=[handler], level=level)
+def log_to_stderr(form: str) -> None:
+    """Log to stderr. form: "text" for warnings of all parts, and with PENSTOCK_DEBUG=1 everything;
+    "json" for one object a line, of everything and of the sentences too."""
+    for handler in _ours():
+        logging.root.removeHandler(handler)
+    debugging = os.environ.get("PENSTOCK_DEBUG") == "1"
+    handler = _Handler(sys.stderr)
+    if form == "json":
+        handler.setFormatter(JsonLines(_hidden))
+        logging.root.addHandler(handler)
+    else:
+        handler.setFormatter(_Formatter("%(levelname)s %(name)s %(message)s"))
+        if not debugging:
+            handler.addFilter(lambda record: getattr(record, "event", None) not in TOLD_ANYWAY)
+        logging.basicConfig(handlers=[handler])
+    logging.root.setLevel(logging.INFO if debugging or form == "json" else logging.WARNING)
+
+
+def _ours() -> list[logging.Handler]:
+    return [handler for handler in logging.root.handlers if isinstance(handler, _Handler)]
 
 
 def show_json(value: Any) -> None:
@@ -174,6 +199,10 @@ def cell(value: Any) -> str:
 def clean(text: str) -> str:
     """Text without control characters: what others sent never steers the terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """The one that these commands have made, among those of others."""
 
 
 class _Formatter(logging.Formatter):

@@ -31,7 +31,9 @@ def settings(context: typer.Context) -> Settings:
     from penstock.config import load
 
     choices: Choices = context.find_root().obj
-    return load({"database": choices.database, "workspace": choices.workspace})
+    chosen = load({"database": choices.database, "workspace": choices.workspace})
+    output.log_to_stderr(chosen.log)
+    return chosen
 
 
 def expect_many_records() -> None:

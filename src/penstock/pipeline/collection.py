@@ -25,7 +25,7 @@ from penstock.pipeline.source import Page
 from penstock.pipeline.stage import HeadsOf, Stage
 from penstock.sdk.collection import Endpoint
 from penstock.sdk.request import flatten
-from penstock.telemetry import kill_point
+from penstock.telemetry import carried, kill_point
 from penstock.upstream import template, wire
 from penstock.upstream.fields import MISSING
 from penstock.upstream.graphql import GraphQL
@@ -238,10 +238,10 @@ class Arrivals:
     def __init__(
         self, arrive: Callable[[Request, Trail], Arrival], request: Request, trail: Trail
     ) -> None:
-        self._arrive = arrive
+        self._arrive = carried(arrive)
 
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="penstock-fetch")
-        self._pending: Future[Arrival] | None = self._thread.submit(arrive, request, trail)
+        self._pending: Future[Arrival] | None = self._thread.submit(self._arrive, request, trail)
 
     @property
     def expected(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from penstock.errors import PenstockError
 from penstock.sdk.emit import Gone
 from penstock.sdk.request import RouteRequest
+from penstock.telemetry import carried
 from penstock.upstream.client import MANY_AT_ONCE
 from penstock.upstream.verdict import Verdict
 from penstock.upstream.wire import BadRecordError
@@ -52,9 +53,10 @@ class Completion:
         Raises what ends the run: a provider that cannot be asked ends it for all records.
         """
         with ThreadPoolExecutor(MANY_AT_ONCE, thread_name_prefix="penstock-complete") as threads:
-            pending = [threads.submit(self.one, record) for record in records]
+            one = carried(self.one)
+            pending = [threads.submit(one, record) for record in records]
             try:
-                return [one.result() for one in pending]
+                return [done.result() for done in pending]
             except BaseException:
                 threads.shutdown(wait=False, cancel_futures=True)
                 raise

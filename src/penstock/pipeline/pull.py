@@ -317,8 +317,13 @@ class Pull:
         self.units += 1
         self.lint.see(page.stage)
         self.counters += counters
-        self.work_seconds = self.clock.monotonic() - self.began
-        event("page.committed", stream=self.lease.stream, **counters.as_json())
+        before, self.work_seconds = self.work_seconds, self.clock.monotonic() - self.began
+        event(
+            "page.committed",
+            stream=self.lease.stream,
+            seconds=round(self.work_seconds - before, 6),
+            **counters.as_json(),
+        )
         self.report()
         self.brake.check(self.counters)
 

@@ -8,8 +8,13 @@ from typing import Any
 from penstock.model.connection import Connection, ConnectionState
 from penstock.read.counts import Counts
 from penstock.read.deletes import WaitingDeletes
+from penstock.read.pulse import Pulse
 from penstock.read.streams import StreamView
 from penstock.store.rows import StoreFacts
+
+SCARCE_BYTES = 1_000_000_000
+"""Less room than this, or than the database itself takes, is told: a checkpoint, an upgrade and a
+backup each may want as much."""
 
 QUIET_STATES = frozenset({"ok", "new"})
 
@@ -23,6 +28,7 @@ class Health:
     connections: int
     counts: Counts
     findings: tuple[str, ...]
+    pulse: Pulse | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -30,6 +36,7 @@ class Health:
             "store": store_json(self.store),
             "connections": self.connections,
             **self.counts.as_json(),
+            **(self.pulse.as_json() if self.pulse else {}),
             "findings": list(self.findings),
         }
 
@@ -43,6 +50,7 @@ def store_json(facts: StoreFacts) -> dict[str, Any]:
         "schema_revision": facts.schema_revision,
         "schema_current": facts.schema_current,
         "size_bytes": facts.size_bytes,
+        "free_bytes": facts.free_bytes,
         "hazards": list(facts.hazards),
         "settings": dict(facts.settings),
     }
@@ -58,6 +66,7 @@ def findings(
     """Everything that wants attention, the most pressing first."""
     return (
         *facts.hazards,
+        *_disk(facts),
         *(["the database schema is not current: penstock db upgrade"] * (not facts.schema_current)),
         *(c.reason for c in connections if c.reason),
         *(_standing(stream) for stream in streams if stream.state not in QUIET_STATES),
@@ -70,6 +79,13 @@ def findings(
         *_drift(counts),
         *map(_waiting, deletes),
     )
+
+
+def _disk(facts: StoreFacts) -> list[str]:
+    if facts.free_bytes is None or facts.free_bytes >= max(SCARCE_BYTES, facts.size_bytes):
+        return []
+    free, taken = facts.free_bytes / 1_000_000, facts.size_bytes / 1_000_000
+    return [f"the disk has {free:,.0f} MB left, and the database takes {taken:,.0f} MB"]
 
 
 def _waiting(deletes: WaitingDeletes) -> str:

@@ -15,6 +15,7 @@ from penstock.read.documents import DocumentStory, DocumentView, Provenance, Ver
 from penstock.read.drift import DriftView, ShapeView
 from penstock.read.letters import LetterView
 from penstock.read.listing import Listing, cut, read_number, read_place, write_place
+from penstock.read.pulse import Pulse, Vantage
 from penstock.read.runs import RunView
 from penstock.read.streams import StreamView
 from penstock.store.roles import Store
@@ -188,19 +189,20 @@ class ReadService:
             drift=self._store.shapes.counts(self._workspace, connection=connection),
         )
 
-    def health(self) -> health.Health:
-        """What `doctor` shows."""
+    def health(self, vantage: Vantage | None = None) -> health.Health:
+        """What `doctor` shows; without a vantage point nothing of what lives."""
         facts = self._store.facts()
         connections = self._store.connections.list(self._workspace)
         counts = self.counts()
+        pulse = Pulse.of(self._store, self._workspace, vantage) if vantage else None
+        found = health.findings(facts, connections, list(self.streams()), counts, self.deletes())
         return health.Health(
             workspace=self._workspace,
             store=facts,
             connections=len(connections),
             counts=counts,
-            findings=health.findings(
-                facts, connections, list(self.streams()), counts, self.deletes()
-            ),
+            findings=(*(pulse.findings() if pulse else ()), *found),
+            pulse=pulse,
         )
 
     def _place_behind(self, rows: list[StoredDocument], connection: str | None) -> str | None:

@@ -11,7 +11,7 @@ from penstock.model.connection import ConnectionState
 from penstock.model.standing import Condition
 from penstock.model.unit import Lease
 from penstock.store.engines import Engines
-from penstock.store.rows import DueStream, PlannedStream
+from penstock.store.rows import DueStream, OverdueStream, PlannedStream
 from penstock.store.tables import Number, connections, stream_state
 
 _ROW = stream_state.c
@@ -50,6 +50,19 @@ class SqlAgenda:
     def held(self, now: int, limit: int) -> list[DueStream]:
         """Streams whose time has come and that are held; their owners may be dead."""
         return self._found(and_(_ROW.lease_owner != "", _ROW.lease_until > now), now, limit)
+
+    def overdue(self, before: int, now: int, limit: int) -> list[OverdueStream]:
+        """Streams that were due before and that nobody works on now, the longest due first."""
+        wanted = (
+            select(*_NAME, _ROW.schedule, _ROW.next_run_at)
+            .select_from(_STREAM_OF_ACTIVE)
+            .where(_ROW.next_run_at < before, _ROW.partition == "", _ROW.paused_at.is_(None))
+            .where(or_(_ROW.lease_owner == "", _ROW.lease_until <= now))
+            .order_by(_ROW.next_run_at)
+            .limit(limit)
+        )
+        with self._engines.reader.connect() as reading:
+            return [OverdueStream(*row) for row in reading.execute(wanted)]
 
     def next_at(self, after: int) -> int | None:
         """The next time behind `after` at which a stream will be due."""

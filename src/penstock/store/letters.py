@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, delete, func, select, update
 
 from penstock.model.unit import LetterState, UnitOfWork
 from penstock.store.engines import Engines
@@ -64,6 +64,23 @@ class SqlLetters:
         with self._engines.reader.connect() as reading:
             found = reading.execute(wanted.group_by(row.reason).order_by(row.reason)).all()
             return {each.reason: each.letters for each in found}
+
+    def totals(self) -> dict[tuple[str, str], int]:
+        """(workspace, reason) to the number of open letters."""
+        row = dead_letters.c
+        wanted = select(row.workspace, row.reason, func.count())
+        wanted = wanted.where(row.state == LetterState.OPEN).group_by(row.workspace, row.reason)
+        with self._engines.reader.connect() as reading:
+            found = reading.execute(wanted)
+            return {(workspace, reason): number for workspace, reason, number in found}
+
+    def forget(self, before: int, *, limit: int) -> int:
+        """Remove letters that were closed before, at most so many; how many."""
+        row = dead_letters.c
+        old = select(row.letter_id).where(row.state != LetterState.OPEN, row.closed_at < before)
+        with self._engines.writer.begin() as writing:
+            gone = delete(dead_letters).where(row.letter_id.in_(old.limit(limit)))
+            return writing.execute(gone).rowcount
 
     def close(self, letter_ids: Sequence[bytes], state: LetterState, *, now: int) -> int:
         """Close open letters; how many were open. One transaction."""

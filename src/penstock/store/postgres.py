@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import Connection, text
 
@@ -19,7 +20,10 @@ from penstock.store.connections import SqlConnections
 from penstock.store.engines import Engines
 from penstock.store.held_pages import SqlHeldPages
 from penstock.store.letters import SqlLetters
+from penstock.store.notices import SqlNotices
 from penstock.store.pace import SqlPace
+from penstock.store.postgres_backup import back_up
+from penstock.store.postgres_copy import take_over
 from penstock.store.postgres_documents import PostgresDocuments, driver
 from penstock.store.postgres_engine import open_engines, refuse_unfit, shown, version
 from penstock.store.postgres_feed import PostgresFeed
@@ -32,6 +36,7 @@ from penstock.store.roles import (
     Feed,
     HeldPages,
     Letters,
+    Notices,
     Pace,
     Reader,
     Runs,
@@ -42,10 +47,11 @@ from penstock.store.roles import (
     Tokens,
     Workers,
 )
-from penstock.store.rows import StoreFacts
+from penstock.store.rows import CopiedTable, StoreFacts
 from penstock.store.runs import SqlRuns
 from penstock.store.sealed import SqlSealed
 from penstock.store.shapes import SqlShapes
+from penstock.store.snapshot import Snapshot
 from penstock.store.streams import SqlStreams
 from penstock.store.sweeps import SqlSweeps
 from penstock.store.tokens import SqlTokens
@@ -79,6 +85,7 @@ class PostgresStore:
     backfills: Backfills
     agenda: Agenda
     workers: Workers
+    notices: Notices
 
     def __init__(self, url: str, engines: Engines) -> None:
         documents = PostgresDocuments(engines)
@@ -98,6 +105,7 @@ class PostgresStore:
         self.backfills = SqlBackfills(engines)
         self.agenda = SqlAgenda(engines)
         self.workers = SqlWorkers(engines)
+        self.notices = SqlNotices(engines)
 
         self._url = url
         self._engines = engines
@@ -142,6 +150,16 @@ class PostgresStore:
         """By how much the server's clock is ahead, as the fastest of some questions tells."""
         with self._engines.reader.connect() as reading:
             return min((_asked(reading, now) for _ in range(5)), key=lambda told: told[0])[1]
+
+    def take_over(self, source: Snapshot) -> list[CopiedTable]:
+        """Fill this empty database with what another one holds: see `postgres_copy`."""
+        return take_over(source, self._engines)
+
+    def backup(self, file: Path) -> None:
+        """Copy the database to a new file while others write."""
+        with self._engines.reader.connect() as reading:
+            schema_name = str(reading.scalar(text("SELECT current_schema()")))
+        back_up(self._url, schema_name, file)
 
     def close(self) -> None:
         """Close all connections. Closing twice is allowed."""

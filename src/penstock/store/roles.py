@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from penstock.model.backfill import NewBackfill, PartitionEnd, Slice
 from penstock.model.connection import Connection, ConnectionMode, ConnectionState, StreamState
+from penstock.model.notice import Notice, StoredNotice
 from penstock.model.outcome import Counters
 from penstock.model.pace import PaceKey, PaceState
 from penstock.model.run import NewRun, Run, RunState
@@ -27,6 +29,7 @@ from penstock.store.rows import (
     FeedItem,
     GoneDocument,
     HeldPage,
+    OverdueStream,
     PlannedStream,
     StoredBackfill,
     StoredDocument,
@@ -113,7 +116,16 @@ class Streams(Protocol):
         self, workspace: str, connection: str, stream: str, partition: str = ""
     ) -> StreamState | None: ...
 
+    def unwell(self) -> list[StreamState]:
+        """Streams of all workspaces whose condition is neither ok nor new, partitions left out."""
+
+    def held(self) -> list[StreamState]:
+        """Streams and partitions of all workspaces under a lease, living or not."""
+
     def list(self, workspace: str, connection: str | None = None) -> list[StreamState]: ...
+
+    def conditions(self) -> dict[tuple[str, str], int]:
+        """(workspace, condition) to the number of streams, partitions left out."""
 
     def claim(self, lease: Lease, *, now: int, held_by: str | None = None) -> StreamState | None:
         """Take the lease: owner and until from `lease` (its epoch is ignored), epoch + 1.
@@ -194,6 +206,10 @@ class Runs(Protocol):
     ) -> int:
         """Mark runs of the stream (or of that partition of a backfill) still `running` as
         interrupted, since their process died; how many."""
+
+    def forget(self, before: int, *, limit: int) -> int:
+        """Remove runs of all workspaces that ended before and that no version came of, at most so
+        many; how many. Those of backfills stay, which are counted from them."""
 
 
 class Connections(Protocol):
@@ -352,8 +368,14 @@ class Letters(Protocol):
     def counts(self, workspace: str, *, connection: str | None = None) -> dict[str, int]:
         """Open letters by reason."""
 
+    def totals(self) -> dict[tuple[str, str], int]:
+        """(workspace, reason) to the number of open letters."""
+
     def close(self, letter_ids: Sequence[bytes], state: LetterState, *, now: int) -> int:
         """Close open letters; how many were open. One transaction."""
+
+    def forget(self, before: int, *, limit: int) -> int:
+        """Remove letters of all workspaces that were closed before, at most so many; how many."""
 
     def write(self, unit: UnitOfWork) -> None:
         """Write the letters of a unit in a transaction of its own, without a lease.
@@ -382,6 +404,9 @@ class Shapes(Protocol):
 
     def counts(self, workspace: str, *, connection: str | None = None) -> dict[str, int]:
         """Waiting drifts by kind."""
+
+    def waiting(self) -> dict[tuple[str, str, str], tuple[int, int]]:
+        """(workspace, connection, stream) to how many drifts wait, and since when the first."""
 
     def accept(
         self,
@@ -517,6 +542,9 @@ class Agenda(Protocol):
     def next_at(self, after: int) -> int | None:
         """The next time behind `after` at which a stream will be due."""
 
+    def overdue(self, before: int, now: int, limit: int) -> list[OverdueStream]:
+        """Streams that were due before and that nobody works on now, the longest due first."""
+
     def planned(self) -> list[PlannedStream]:
         """Every stream that has a row, of all workspaces."""
 
@@ -560,6 +588,29 @@ class Workers(Protocol):
         """All of them, the longest at work first."""
 
 
+class Notices(Protocol):
+    """What somebody is told: once for each cause, until it is over."""
+
+    def open(self) -> list[StoredNotice]:
+        """Those that are not over, of all workspaces, oldest first."""
+
+    def write(self, new: Sequence[Notice]) -> None:
+        """Open notices; where one of the same subject is open already, nothing is written."""
+
+    def attempt(self, notice: StoredNotice) -> bool:
+        """Count an attempt to tell it; False where another one has been made meanwhile, or it is
+        over: of two callers one gets it."""
+
+    def told(self, notice_no: int, *, now: int) -> None:
+        """Somebody has been told."""
+
+    def clear(self, notice_nos: Sequence[int], *, now: int) -> None:
+        """Their causes are over: the next of the same subject is a new one."""
+
+    def forget(self, before: int) -> int:
+        """Remove those that were over before; how many."""
+
+
 class Store(Protocol):
     """A backend: its roles, and its life. Made by the composition root only."""
 
@@ -579,11 +630,16 @@ class Store(Protocol):
     backfills: Backfills
     agenda: Agenda
     workers: Workers
+    notices: Notices
 
     def facts(self) -> StoreFacts: ...
 
     def ahead(self, now: Callable[[], datetime]) -> timedelta:
         """By how much the database's clock is ahead of `now`; 0 where all are on one host."""
+
+    def backup(self, file: Path) -> None:
+        """Copy the database to a new file while others write: one moment of it, whole or not at
+        all. Raises DatabaseError where that cannot be, UsageError where a program is missing."""
 
     def close(self) -> None: ...
 

@@ -248,7 +248,8 @@ class DuePartition:
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:
-    """What `doctor` and `db check` show. hazards: sentences, empty when all is well."""
+    """What `doctor` and `db check` show. hazards: sentences, empty when all is well. free_bytes: of
+    the disk, None where that is another machine's."""
 
     url: str
     dialect: str
@@ -258,6 +259,15 @@ class StoreFacts:
     size_bytes: int
     hazards: tuple[str, ...]
     settings: Mapping[str, Any]
+    free_bytes: int | None = None
+
+
+class CopiedTable(NamedTuple):
+    """A table as it was copied elsewhere. sha256: over its rows in order of their key."""
+
+    table: str
+    rows: int
+    sha256: str
 
 
 class PlannedStream(NamedTuple):
@@ -277,6 +287,16 @@ class DueStream(NamedTuple):
     stream: str
     due_at: int
     lease_owner: str
+
+
+class OverdueStream(NamedTuple):
+    """A stream whose time has come and gone. schedule: the manifest's, None without one."""
+
+    workspace: str
+    connection: str
+    stream: str
+    schedule: str | None
+    due_at: int
 
 
 class WorkerRow(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from penstock.model.outcome import COUNTER_NAMES, Counters
 from penstock.model.run import NewRun, Run, RunKind, RunState
@@ -96,6 +96,22 @@ class SqlRuns:
         )
         with self._engines.writer.begin() as writing:
             return writing.execute(left_behind).rowcount
+
+    def forget(self, before: int, *, limit: int) -> int:
+        """Remove runs that ended before and that no version came of, at most so many; how many.
+
+        A version's provenance names its run, so that one stays as long as the version does.
+        """
+        row = runs.c
+        old = (
+            select(row.run_no)
+            .where(row.finished_at < before, row.partition == "")
+            .where(row.created == 0, row.updated == 0, row.absent == 0)
+            .order_by(row.run_no)
+            .limit(limit)
+        )
+        with self._engines.writer.begin() as writing:
+            return writing.execute(delete(runs).where(row.run_no.in_(old))).rowcount
 
 
 def _run(row: Row[Any]) -> Run:

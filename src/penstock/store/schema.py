@@ -38,6 +38,17 @@ class SchemaState:
     def current(self) -> bool:
         return self.found == self.wanted
 
+    @property
+    def is_older(self) -> bool:
+        return bool(self.pending)
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """The revisions that an upgrade would bring; none for an empty or a newer database."""
+        if self.found not in REVISIONS:
+            return ()
+        return REVISIONS[REVISIONS.index(self.found) + 1 :]
+
 
 def check(url: str) -> SchemaState:
     """The state of the database behind the URL, unchanged by looking.

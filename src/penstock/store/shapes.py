@@ -57,6 +57,15 @@ class SqlShapes:
         with self._engines.reader.connect() as reading:
             return {found.kind: found.drifts for found in reading.execute(wanted)}
 
+    def waiting(self) -> dict[tuple[str, str, str], tuple[int, int]]:
+        """(workspace, connection, stream) to how many drifts wait, and since when the first."""
+        row = drifts.c
+        where = (row.workspace, row.connection, row.stream)
+        wanted = select(*where, func.count(), func.min(row.first_seen_at))
+        wanted = wanted.where(row.accepted_at.is_(None)).group_by(*where)
+        with self._engines.reader.connect() as reading:
+            return {tuple(found[:3]): tuple(found[3:]) for found in reading.execute(wanted)}
+
     def accept(
         self,
         workspace: str,

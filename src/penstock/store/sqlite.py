@@ -6,9 +6,10 @@ the modules named for their role.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from penstock.store import schema
 from penstock.store.agenda import SqlAgenda
@@ -18,6 +19,7 @@ from penstock.store.engines import Engines
 from penstock.store.feed import SqlFeed
 from penstock.store.held_pages import SqlHeldPages
 from penstock.store.letters import SqlLetters
+from penstock.store.notices import SqlNotices
 from penstock.store.pace import SqlPace
 from penstock.store.reader import SqlReader
 from penstock.store.roles import (
@@ -28,6 +30,7 @@ from penstock.store.roles import (
     Feed,
     HeldPages,
     Letters,
+    Notices,
     Pace,
     Reader,
     Runs,
@@ -42,6 +45,8 @@ from penstock.store.rows import StoreFacts
 from penstock.store.runs import SqlRuns
 from penstock.store.sealed import SqlSealed
 from penstock.store.shapes import SqlShapes
+from penstock.store.snapshot import Snapshot
+from penstock.store.sqlite_backup import back_up
 from penstock.store.sqlite_build import TEXT, VERSION, hazard
 from penstock.store.sqlite_documents import SqliteDocuments
 from penstock.store.sqlite_engine import open_engines, settings
@@ -72,6 +77,7 @@ class SqliteStore:
     backfills: Backfills
     agenda: Agenda
     workers: Workers
+    notices: Notices
 
     def __init__(self, url: str, file: DatabaseFile, engines: Engines) -> None:
         documents = SqliteDocuments(engines)
@@ -91,6 +97,7 @@ class SqliteStore:
         self.backfills = SqlBackfills(engines)
         self.agenda = SqlAgenda(engines)
         self.workers = SqlWorkers(engines)
+        self.notices = SqlNotices(engines)
 
         self._url = url
         self._file = file
@@ -131,11 +138,22 @@ class SqliteStore:
             size_bytes=self._file.size_bytes(),
             hazards=(sentence,) if sentence else (),
             settings=kept,
+            free_bytes=self._file.free_bytes(),
         )
 
     def ahead(self, now: Callable[[], datetime]) -> timedelta:  # noqa: ARG002
         """Nothing: whoever opens the file is on this host."""
         return timedelta(0)
+
+    @contextmanager
+    def snapshot(self, workspace: str | None = None) -> Iterator[Snapshot]:
+        """What it holds now, for another database to take over; None for all workspaces."""
+        with self._engines.reader.connect() as reading:
+            yield Snapshot(reading, workspace)
+
+    def backup(self, file: Path) -> None:
+        """Copy the database to a new file while others write."""
+        back_up(self._engines, file)
 
     def close(self) -> None:
         """Close all connections and give the file free. Closing twice is allowed."""

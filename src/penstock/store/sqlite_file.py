@@ -81,6 +81,10 @@ class DatabaseFile:
         parts = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(part.stat().st_size for part in parts if part.exists())
 
+    def free_bytes(self) -> int:
+        """Of the disk that holds it."""
+        return shutil.disk_usage(self.path.parent).free
+
     def close(self) -> None:
         """Give the file free; remove it if it was temporary."""
         if self._lock is not None:

@@ -54,6 +54,21 @@ class SqlStreams:
             row = reading.execute(select(stream_state).where(_is(*key))).one_or_none()
         return _state(row) if row else None
 
+    def unwell(self) -> list[StreamState]:
+        """Streams of all workspaces whose condition is neither ok nor new, partitions left out."""
+        row = stream_state.c
+        return self._found(row.partition == "", row.state.not_in((Condition.OK, Condition.NEW)))
+
+    def held(self) -> list[StreamState]:
+        """Streams and partitions of all workspaces under a lease, living or not."""
+        return self._found(stream_state.c.lease_owner != "")
+
+    def _found(self, *asked: ColumnElement[bool]) -> list[StreamState]:
+        wanted = select(stream_state).where(*asked)
+        wanted = wanted.order_by(*(stream_state.c[name] for name in _KEY))
+        with self._engines.reader.connect() as reading:
+            return [_state(row) for row in reading.execute(wanted)]
+
     def list(self, workspace: str, connection: str | None = None) -> list[StreamState]:
         """All rows, in order of connection, stream and partition."""
         wanted = select(stream_state).where(stream_state.c.workspace == workspace)
@@ -62,6 +77,14 @@ class SqlStreams:
         wanted = wanted.order_by(*(stream_state.c[name] for name in _KEY))
         with self._engines.reader.connect() as reading:
             return [_state(row) for row in reading.execute(wanted)]
+
+    def conditions(self) -> dict[tuple[str, str], int]:
+        """(workspace, condition) to the number of streams, partitions left out."""
+        row = stream_state.c
+        wanted = select(row.workspace, row.state, func.count()).where(row.partition == "")
+        with self._engines.reader.connect() as reading:
+            found = reading.execute(wanted.group_by(row.workspace, row.state))
+            return {(workspace, state): number for workspace, state, number in found}
 
     def claim(self, lease: Lease, *, now: int, held_by: str | None = None) -> StreamState | None:
         """Take the lease if it is free, run out, or still held by `held_by`; else None."""

@@ -33,7 +33,7 @@ from penstock.errors import (
     UpstreamError,
     UpstreamUnavailableError,
 )
-from penstock.telemetry import event, kill_point
+from penstock.telemetry import carried, event, kill_point
 from penstock.upstream import links
 from penstock.upstream.auth import NO_AUTH, NO_CREDENTIALS, Auth, Credentials, TokenRequest
 from penstock.upstream.body import BODY_BYTES, CutError, copy_body, read_body
@@ -189,7 +189,8 @@ class Client:
         Raises what the first of them to fail raises, in their order; those not yet sent are not.
         """
         with ThreadPoolExecutor(MANY_AT_ONCE, thread_name_prefix="penstock-many") as threads:
-            pending = [threads.submit(self.send, request) for request in requests]
+            send = carried(self.send)
+            pending = [threads.submit(send, request) for request in requests]
             try:
                 return [one.result() for one in pending]
             except BaseException:
@@ -408,9 +409,10 @@ class Client:
     ) -> Response:
         """One request over the wire, its body read whole."""
         outgoing = self._outgoing(signed, deadline, form)
-        with _translated():
+        with self._told(outgoing) as status, _translated():
             answer = self._transport.handle_request(outgoing)
             headers, body = _complete(answer, signed.into, self._body_bytes)
+            status.append(answer.status_code)
         return Response(
             request=request,
             status=answer.status_code,
@@ -420,6 +422,23 @@ class Client:
             received_at=self._clock.now(),
             redact=self._credentials.redact,
         )
+
+    @contextmanager
+    def _told(self, outgoing: httpx2.Request) -> Iterator[list[int]]:
+        """An event of the exchange in here, which leaves its status; no part of the URL but the
+        host is in it."""
+        began = self._clock.monotonic()
+        asked = {"method": outgoing.method, "host": outgoing.url.host}
+        status: list[int] = []
+        try:
+            yield status
+        except Exception as error:
+            fault = type(error.__cause__ or error).__name__
+            seconds = round(self._clock.monotonic() - began, 6)
+            event("request.broken", logging.DEBUG, **asked, fault=fault, seconds=seconds)
+            raise
+        seconds = round(self._clock.monotonic() - began, 6)
+        event("request.answered", logging.DEBUG, **asked, status=status[0], seconds=seconds)
 
     def _outgoing(self, signed: Request, deadline: float, form: bytes | None) -> httpx2.Request:
         body = form or content(signed)

@@ -37,6 +37,7 @@ from penstock.pipeline.watch import DriftWatch
 from penstock.sdk.collection import Endpoint
 from penstock.store.roles import Store
 from penstock.store.rows import StoredDocument
+from penstock.telemetry import carried
 from penstock.work.ending import Ending
 from penstock.work.lease import Held, give_back, take
 
@@ -105,10 +106,11 @@ class Children:
         reached = 0
         try:
             with ThreadPoolExecutor(self.endpoint.at_once, "penstock-child") as threads:
+                pull = carried(self.pull)
                 running: set[Future[None]] = set()
                 for parent in self.parents(start):
                     reached = max(reached, parent.version_no)
-                    running.add(threads.submit(self.pull, parent, start, began))
+                    running.add(threads.submit(pull, parent, start, began))
                     running = self.settle(running, full=len(running) >= 2 * self.endpoint.at_once)
                     self.prolong()
                 while running:

@@ -25,7 +25,7 @@ from penstock.pipeline.sweep import Sweeper
 from penstock.pipeline.unit import UnitWriter
 from penstock.pipeline.watch import DriftWatch
 from penstock.store.roles import Store
-from penstock.telemetry import event
+from penstock.telemetry import about, event
 from penstock.vault.redaction import NOTHING_HIDDEN, Redactor
 from penstock.work.children import Children, Parent
 from penstock.work.due import what_is_due
@@ -211,8 +211,20 @@ class StreamRunner:
         start = self._due(held, start)
         run = self._new_run(held, start)
         run_no = self.store.runs.start(run)
-        home = (run.workspace, run.connection, run.stream)
-        postmaster = Postmaster(*home, partition=run.partition)
+        home = {"workspace": run.workspace, "connection": run.connection, "stream": run.stream}
+        with about(**home, run=run_no):
+            event("run.started", kind=run.kind.value, partition=run.partition)
+            return self._run_begun(held, run, run_no, start, progress)
+
+    def _run_begun(
+        self,
+        held: Held,
+        run: NewRun,
+        run_no: int,
+        start: Start,
+        progress: Callable[[Progress], None] | None,
+    ) -> RunReport:
+        postmaster = Postmaster(run.workspace, run.connection, run.stream, partition=run.partition)
         stopped: PenstockError | None = None
         pull: Pull | Children | None = None
         try:
@@ -426,8 +438,9 @@ class StreamRunner:
             "run.finished",
             connection=held.lease.connection,
             stream=held.lease.stream,
-            state=ending.state,
+            state=ending.state.value,
             reason=ending.reason,
+            seconds=round(pull.work_seconds, 6) if pull else 0.0,
         )
 
     def _planned(self, held: Held, ending: Ending, now: int) -> Standing | None:
