@@ -26,6 +26,7 @@ from penstock.cli import (
     doctor,
     documents,
     drift,
+    export,
     init,
     letters,
     output,
@@ -92,6 +93,7 @@ app.command("run")(run.run)
 app.add_typer(streams.app, name="streams")
 app.add_typer(runs.app, name="runs")
 app.add_typer(documents.app, name="documents")
+app.command("export")(export.export)
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(letters.app, name="dead-letters")
 app.command("drift")(drift.drift)

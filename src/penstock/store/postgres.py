@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from penstock.store import schema
+from penstock.store import schema, view_sql
 from penstock.store.agenda import SqlAgenda
 from penstock.store.backfills import SqlBackfills
 from penstock.store.connections import SqlConnections
@@ -40,6 +40,7 @@ from penstock.store.roles import (
     Streams,
     Sweeps,
     Tokens,
+    Views,
     Workers,
 )
 from penstock.store.rows import StoreFacts
@@ -49,6 +50,7 @@ from penstock.store.shapes import SqlShapes
 from penstock.store.streams import SqlStreams
 from penstock.store.sweeps import SqlSweeps
 from penstock.store.tokens import SqlTokens
+from penstock.store.views import SqlViews
 from penstock.store.workers import SqlWorkers
 
 _SIZE = text("""
@@ -79,6 +81,7 @@ class PostgresStore:
     backfills: Backfills
     agenda: Agenda
     workers: Workers
+    views: Views
 
     def __init__(self, url: str, engines: Engines) -> None:
         documents = PostgresDocuments(engines)
@@ -98,6 +101,7 @@ class PostgresStore:
         self.backfills = SqlBackfills(engines)
         self.agenda = SqlAgenda(engines)
         self.workers = SqlWorkers(engines)
+        self.views = SqlViews(engines, view_sql.Postgres())
 
         self._url = url
         self._engines = engines

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 
-from penstock.store import schema
+from penstock.store import schema, view_sql
 from penstock.store.agenda import SqlAgenda
 from penstock.store.backfills import SqlBackfills
 from penstock.store.connections import SqlConnections
@@ -36,6 +36,7 @@ from penstock.store.roles import (
     Streams,
     Sweeps,
     Tokens,
+    Views,
     Workers,
 )
 from penstock.store.rows import StoreFacts
@@ -50,6 +51,7 @@ from penstock.store.sqlite_file import DatabaseFile
 from penstock.store.streams import SqlStreams
 from penstock.store.sweeps import SqlSweeps
 from penstock.store.tokens import SqlTokens
+from penstock.store.views import SqlViews
 from penstock.store.workers import SqlWorkers
 
 
@@ -72,6 +74,7 @@ class SqliteStore:
     backfills: Backfills
     agenda: Agenda
     workers: Workers
+    views: Views
 
     def __init__(self, url: str, file: DatabaseFile, engines: Engines) -> None:
         documents = SqliteDocuments(engines)
@@ -91,6 +94,7 @@ class SqliteStore:
         self.backfills = SqlBackfills(engines)
         self.agenda = SqlAgenda(engines)
         self.workers = SqlWorkers(engines)
+        self.views = SqlViews(engines, view_sql.Sqlite())
 
         self._url = url
         self._file = file
