@@ -38,13 +38,11 @@ class Column:
 
     def value(self, payload: dict[str, Any]) -> Any:
         """What stands there, None for no value."""
-        *around, name = self.path
-        found: Any = payload
-        for member in around:
-            found = found.get(member)
-            if found is None:
+        for member in self.path[:-1]:
+            if (around := payload.get(member)) is None:
                 return None
-        return found.get(name, self.default)
+            payload = around
+        return payload.get(self.path[-1], self.default)
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,8 +236,8 @@ class ReadService:
     def _check_place(self, after: int) -> None:
         if after and not 0 < after <= (head := self._store.feed.head()):
             raise UsageError(
-                f"--after {after} is no place in this database, whose feed ends at {head}: begin "
-                "anew without it"
+                f"{after} is no place in this database, whose feed ends at {head}: begin anew, "
+                "without a place"
             )
 
     def _place_behind(self, rows: list[StoredDocument], connection: str | None) -> str | None:

@@ -14,8 +14,16 @@ from penstock.store.tables import document_versions, documents, feed
 
 _ROWS_HELD = 200
 
-# Whoever reads a long answer may stop to think: a pager, a slow disk.
-_PATIENT = text("SET LOCAL idle_in_transaction_session_timeout = 0")
+# For PostgreSQL. Whoever reads a long answer may stop to think, as a pager does. And the plan is
+# the feed's own order with a look-up by key for each item: on a table without statistics the
+# planner believes in one row, and walks all of them for each.
+_STEADY = text("""
+SELECT set_config(name, value, true) FROM (VALUES
+    ('idle_in_transaction_session_timeout', '0'), ('join_collapse_limit', '1'),
+    ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_sort', 'off'),
+    ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off')
+) AS setting (name, value)
+""")
 
 
 class SqlFeed:
@@ -59,18 +67,20 @@ class SqlFeed:
         if connection is not None:
             wanted = wanted.where(documents.c.connection == connection)
         if not every:
-            wanted = wanted.where(documents.c.version_no == feed.c.ref)
+            wanted = wanted.where(documents.c.version_no == document_versions.c.version_no)
         if not ended:
             wanted = wanted.where(documents.c.state == DocumentState.LIVE)
         with self._engines.reader.connect() as reading:
             if reading.dialect.name == "postgresql":
-                reading.execute(_PATIENT)
+                reading.execute(_STEADY)
             with reading.execute(wanted.execution_options(yield_per=_ROWS_HELD)) as found:
                 for row in found:
                     yield FeedVersion(*row)
 
 
 def _versions(workspace: str, document_type: str, after: int) -> Select[Any]:
+    """The comparisons of documents stand around an expression, so that no index but that of their
+    ids leads to them."""
     document, version = documents.c, document_versions.c
     return (
         select(
@@ -91,8 +101,8 @@ def _versions(workspace: str, document_type: str, after: int) -> Select[Any]:
         .where(
             feed.c.seq > after,
             feed.c.kind == "version",
-            document.workspace == workspace,
-            document.document_type == document_type,
+            func.coalesce(document.workspace, "") == workspace,
+            func.coalesce(document.document_type, "") == document_type,
         )
         .order_by(feed.c.seq)
     )

@@ -24,6 +24,7 @@ from penstock.testing.store_contract_sealed import SealedContract
 from penstock.testing.store_contract_shapes import ShapesContract
 from penstock.testing.store_contract_streams import StreamsContract
 from penstock.testing.store_contract_tokens import TokensContract
+from penstock.testing.store_contract_views import ViewsContract
 from penstock.testing.store_worker import (
     NOW,
     Worker,
@@ -41,6 +42,7 @@ class StoreContract(
     TokensContract,
     ShapesContract,
     BackfillsContract,
+    ViewsContract,
 ):
     """The behaviour of a store. A backend overrides `make_store`."""
 
