@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import sys
-import time
 import tracemalloc
 from decimal import Decimal
 
@@ -20,6 +19,7 @@ from penstock.read.csv_table import guarded
 from penstock.read.exported import ExportedVersion
 from penstock.read.exports import FORMATS, Export
 from tests.contracts.examples import accepted, invoice
+from tests.database import feed_with
 
 
 @pytest.fixture
@@ -27,9 +27,7 @@ def written(read, store):
     """An export as its format writes it, once the feed holds so much; bytes and what was told."""
 
     def write(format_name="jsonl", *, at, document_type="customer", **asked):
-        deadline = time.monotonic() + 60
-        while store.feed.head() < at:  # others on the server may hold it up
-            assert time.monotonic() < deadline
+        assert len(feed_with(store, at)) == at
         out = io.BytesIO()
         told = read.export(document_type, **asked).write(format_name, out)
         return out.getvalue(), told
