@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,9 @@ import psycopg
 import pytest
 
 from penstock.store.postgres import PostgresStore
-from penstock.store.tables import revision, tables_of
+from penstock.store.roles import Store
+from penstock.store.rows import FeedItem
+from penstock.store.tables import revision, tables_of, views
 
 SERVER = os.environ.get("PENSTOCK_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 # For tests that need a master key and no secret: a server has no folder to keep one in.
@@ -99,6 +102,15 @@ def empty_schema() -> Iterator[str]:
         _drop(schema)
 
 
+def feed_with(store: Store, items: int) -> list[FeedItem]:
+    """The feed, once it holds so many items. On a server it stops at the oldest open transaction,
+    whoever's it is: that of another test, in another schema, passes."""
+    deadline = time.monotonic() + 60
+    while store.feed.head() < items and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return store.feed.read(0, 100_000)
+
+
 def url_of(schema: str) -> str:
     return f"{SERVER}?options=-csearch_path%3D{schema}"
 
@@ -122,7 +134,7 @@ def _end_others(connection: psycopg.Connection, schema: str) -> None:
 
 
 def _emptied(schema: str) -> bool:
-    kept = [table for table in reversed(tables_of("postgresql")) if table is not revision]
+    kept = [t for t in reversed(tables_of("postgresql")) if t not in (revision, views)]
     with psycopg.connect(SERVER, autocommit=True) as connection:
         _end_others(connection, schema)
         try:

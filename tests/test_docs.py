@@ -279,3 +279,30 @@ def test_every_state_reason_and_exit_of_a_fault_is_one_there_is() -> None:
     said = {name for row in ROWS for name in re.findall(r"`(\w+)`", row.seen)}
     assert said == states | reasons, "a name without a word before it"
     assert all(row.seen.startswith("as ") or "exit" in row.seen for row in ROWS)
+
+
+TEN = [
+    "state_and_data_in_two_systems",
+    "boundary_equality",
+    "cursor_precision_vs_window",
+    "client_filter_fools_pager",
+    "offset_drift",
+    "refresh_race_and_lost_rotation",
+    "per_process_limiter",
+    "resumed_run_with_delete_sweep",
+    "endless_retry_reported_as_ok",
+    "redeploy_resets_or_doubles_poller",
+]
+
+
+def test_the_ten_faults_are_tests_by_their_names_with_a_control_each() -> None:
+    section = HANDLED.split("## Ten faults by name")[1]
+    pairs = re.findall(r"`(tests/[^`]+)` \| `(tests/[^`]+)` \|$", section, re.MULTILINE)
+    assert [test.rpartition("::test_")[2] for test, _ in pairs] == TEN
+    there = docstrings_of_tests()
+    assert [node for pair in pairs for node in pair if node not in there] == []
+    controls = [control for _, control in pairs]
+    assert all("::test_control_" in control for control in controls)
+    assert [
+        c for c in controls if "Must fail" not in there[c] and "must fail" not in there[c]
+    ] == []

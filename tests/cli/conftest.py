@@ -41,11 +41,12 @@ class Shell:
     database: Path
 
     def __call__(self, line: str, *more: str) -> Answer:
-        out, err = io.StringIO(), io.StringIO()
+        raw, err = io.BytesIO(), io.StringIO()
+        out = io.TextIOWrapper(raw, encoding="utf-8", newline="", write_through=True)
         words = ["--database", f"sqlite:///{self.database}", *line.split(), *more]
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = execute(words)
-        return Answer(code, out.getvalue(), err.getvalue())
+        return Answer(code, raw.getvalue().decode(), err.getvalue())
 
     def json(self, line: str, *more: str) -> Any:
         return self(line + " --json", *more).json

@@ -206,7 +206,8 @@ def sweep(settings: Settings, kills: int, seed: int) -> Counter[str]:
     return fired
 
 
-def test_forty_kills(settings: Settings) -> None:
+def test_state_and_data_in_two_systems(settings: Settings) -> None:
+    """Dead at every named moment of a page, and at any other: checkpoint and data agree."""
     began = time.monotonic()
     fired = sweep(settings, kills=48, seed=1)
     assert fired.total() >= 40
@@ -222,8 +223,8 @@ def test_a_hundred_kills(settings: Settings, seed: int) -> None:
     assert sweep(settings, kills=100, seed=100 + seed).total() >= 100
 
 
-def test_a_write_that_is_not_fenced_by_its_transaction_is_found(settings: Settings) -> None:
-    """The control: a store that commits the checkpoint before the data fails this check."""
+def test_control_a_checkpoint_committed_before_its_data_is_found(settings: Settings) -> None:
+    """Must fail: a store that commits the checkpoint before the data."""
     with company() as url:
         connect(settings, url)
         arguments = ("-m", "tests.kill.careless", settings.database, KEY)

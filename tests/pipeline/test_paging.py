@@ -9,9 +9,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from penstock import GraphQL, LinkHeader, NextUrl, Offset, PageNumber
+from penstock import GraphQL, LinkHeader, NextUrl, PageNumber
 from penstock.model.run import RunState
-from tests.pipeline.plant import Plant, acme, customer, page_of, to_customer
+from tests.pipeline.plant import Plant, acme, customer, page_of
 from tests.upstream.paged_api import QUERY, WAYS, Listing, PagedApi
 
 LISTED = [customer(number) for number in range(12)]
@@ -66,38 +66,6 @@ def test_the_same_records_under_new_cursors_stop_the_run(tmp_path: Path) -> None
     assert (report.state, report.reason) == (RunState.FAILED, "page_repeated")
     assert len(asked) == 5
     assert set(plant.payloads()) == {record["id"] for record in LISTED[:4]}
-
-
-def test_records_that_the_mapping_filters_do_not_make_a_page_look_short(tmp_path: Path) -> None:
-    """SA31, `client_filter_fools_pager`: the pager counts what was fetched."""
-
-    def only_the_last(record: dict[str, Any]) -> dict[str, Any] | None:
-        return to_customer(record) if record["id"] == "cus_11" else None
-
-    pages = PageNumber(size_param="per_page", size=3)
-    plant, api = listing(tmp_path, "page number", pages, mapping=only_the_last)
-    report = plant.run()
-    assert (report.counters.fetched, report.counters.filtered) == (12, 11)
-    assert set(plant.payloads()) == {"cus_11"}
-    assert len(api.requests) == 5
-
-
-def test_rows_deleted_while_an_offset_is_read_cost_no_other(tmp_path: Path) -> None:
-    """SA14, `offset_drift`: the store equals the source at rest."""
-    plant, api = listing(tmp_path, "offset", Offset(size=4))
-
-    def provider(request: httpx2.Request) -> httpx2.Response:
-        answer = api(request)
-        if len(api.requests) == 2:
-            del api.listing.rows[0:2]
-        return answer
-
-    plant.provider = provider
-    assert plant.run().state == RunState.DONE
-    assert len(api.listing.rows) == 10
-    assert set(plant.payloads()) == ALL
-    offsets = [int(httpx2.URL(asked.split()[1]).params["offset"]) for asked in api.requests]
-    assert offsets == [0, 3, 6, 2, 5, 8, 10]
 
 
 def test_a_listing_that_ends_where_the_provider_stops_is_not_complete(tmp_path: Path) -> None:

@@ -107,20 +107,6 @@ def test_the_sources_own_clock_counts_where_it_tells_it(plant: Plant, provider: 
     assert plant.checkpoint()[1] == times.read("2026-03-02T09:49:00Z")
 
 
-def test_ties_on_a_page_border_are_neither_lost_nor_doubled(
-    plant: Plant, provider: Provider
-) -> None:
-    """SA16, `boundary_equality`: more equal stamps than a page holds, on both sides of a run."""
-    tie = "2026-03-01T10:00:00Z"
-    provider.records = [customer(n, updated_at=tie) for n in range(5)]
-    plant.run()
-    provider.records += [customer(n, updated_at=tie) for n in range(5, 9)]
-    report = plant.run()
-    assert (report.counters.created, report.counters.unchanged) == (4, 5)
-    assert len(plant.names()) == 9
-    assert plant.versions() == 9
-
-
 def test_since_begins_at_a_moment(plant: Plant, provider: Provider) -> None:
     provider.records = [customer(n) for n in range(5)]
     report = plant.run(since=times.read("2026-03-01T09:00:03Z"))

@@ -16,6 +16,7 @@ from penstock.pipeline.sweep import is_too_much
 from penstock.sdk.connector import Connector
 from penstock.store.rows import Absence, Sweep
 from penstock.store.sweeps import SqlSweeps
+from tests.model_based.crash import Crash, Ending, Killed, crashing
 from tests.pipeline.plant import Plant, Provider, acme, customer
 
 MakePlant = Callable[..., Plant]
@@ -238,15 +239,24 @@ class TestPartial:
         assert plant.run(full=True).counters.absent == 1
 
     @pytest.mark.parametrize("page", [1, 2, 3])
-    def test_one_that_is_gone_on_with_counts_as_one(
+    def test_resumed_run_with_delete_sweep(
         self, plant: Plant, provider: Provider, page: int
     ) -> None:
-        """SA24: the sweep's token travels in the checkpoint; no live row is deleted."""
+        """SA24: the sweep's token travels in the checkpoint; no live row is deleted.
+
+        Refused in the middle of the first enumeration, killed in the middle of the second. Then so
+        much goes that a person is asked.
+        """
         remove(provider, 3)
         self.cut_and_go_on(plant, provider, page)
         assert len(plant.names()) == 40
-        self.cut_and_go_on(plant, provider, page)
+        self.kill_and_go_on(plant, page)
         assert plant.names().keys() == names_of(provider)
+        remove(provider, 10, 11, 12)
+        self.kill_and_go_on(plant, page)
+        self.kill_and_go_on(plant, page)
+        assert len(plant.names()) == 39
+        assert waiting(plant) == [(3, 39)]
 
     def test_control_a_sweep_without_its_token_deletes_live_records(
         self, plant: Plant, provider: Provider, monkeypatch: pytest.MonkeyPatch
@@ -269,6 +279,13 @@ class TestPartial:
         self.cut_and_go_on(plant, provider, 3)
         lost = names_of(provider) - plant.names().keys()
         assert len(lost) == 30, "the control stayed green"
+
+    def kill_and_go_on(self, plant: Plant, page: int) -> None:
+        killed = Crash(page, after=False, ending=Ending.DEAD)
+        with crashing(plant, killed) as commits, pytest.raises(Killed):
+            plant.run(full=True)
+        assert commits.fired
+        assert plant.run().state is RunState.DONE
 
     def cut_and_go_on(self, plant: Plant, provider: Provider, page: int) -> None:
         provider.answers = [None] * page + [httpx2.Response(403)]

@@ -45,42 +45,6 @@ def standing(plant: Plant, stream: str) -> tuple[str, str | None, int | None]:
     return state.state, state.reason, state.since
 
 
-def test_a_page_that_fails_for_hours_keeps_its_place_and_stops_nobody_else(
-    make_plant: MakePlant,
-) -> None:
-    """SA5: the third page answers 500 for 33 hours."""
-    well = [False]
-    asked: list[str] = []
-
-    def provider(request: httpx2.Request) -> httpx2.Response:
-        number = int(request.url.params.get("cursor", "0"))
-        asked.append(f"{request.url.path}/{number}")
-        if request.url.path == "/customers" and number == 2 and not well[0]:
-            return httpx2.Response(500, text="oops")
-        base = 100 if request.url.path == "/leads" else 0
-        following = str(number + 1) if number < 3 else None
-        return page_of([customer(base + number)], next_cursor=following)
-
-    plant = make_plant(two_streams())
-    plant.provider = provider
-    begun: list[int | None] = []
-    for _ in range(33):
-        assert plant.run("customers").reason == "upstream_unavailable"
-        condition, reason, since = standing(plant, "customers")
-        assert condition == Condition.UPSTREAM_FAILING
-        assert "status 500" in str(reason)
-        begun.append(since)
-        assert plant.run("leads").state == "done"
-        plant.clock.advance(3600)
-    assert len(set(begun)) == 1, "since when it fails must not move"
-    assert asked.count("/customers/0") == 1, "the run did not go on at its place"
-    assert plant.checkpoint("customers")[0]["params"] == [["cursor", "2"]]
-
-    well[0] = True
-    assert plant.run("customers").counters.created == 2
-    assert standing(plant, "customers")[0] == Condition.OK
-
-
 @pytest.mark.parametrize(
     ("status", "condition"), [(403, Condition.FORBIDDEN), (404, Condition.NOT_FOUND)]
 )

@@ -112,8 +112,8 @@ def test_refresh_race_and_lost_rotation(settings, tmp_path, expiries):
     assert state(settings) is ConnectionState.ACTIVE
 
 
-def test_a_lock_in_each_process_is_not_enough(settings, tmp_path):
-    """The control: the same users with a lock in memory lose the grant."""
+def test_control_a_lock_in_each_process_is_not_enough(settings, tmp_path):
+    """Must fail: the same users with a lock in memory lose the grant."""
     with OAuthProvider(uses=8) as provider:
         connect(settings, provider, tmp_path)
         seen = work([start(settings, 4, 30, "per-process") for _ in range(2)])

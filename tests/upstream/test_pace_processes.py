@@ -51,7 +51,8 @@ def read_at_once(url, directory, *how):
         return json.load(answer)
 
 
-def test_four_processes_share_one_pace_and_each_gets_its_part(backend, url, tmp_path):
+def test_per_process_limiter(backend, url, tmp_path):
+    """Four processes keep to one quota: hardly a call is refused, and each gets its part."""
     seen = read_at_once(url, tmp_path)
     assert len(seen["refused"]) <= 1
     firsts, lasts = (
@@ -62,6 +63,7 @@ def test_four_processes_share_one_pace_and_each_gets_its_part(backend, url, tmp_
     assert min(together[reader] for reader in READERS) > 0.6 * together.total() / 4
 
 
-def test_without_a_shared_pace_the_same_api_refuses_many(url, tmp_path):
+def test_control_without_a_shared_pace_the_same_api_refuses_many(url, tmp_path):
+    """Must fail: each process has its own idea of the quota."""
     seen = read_at_once(url, tmp_path, "unpaced")
     assert len(seen["refused"]) > 1

@@ -13,7 +13,7 @@ from penstock.app.app import (
     check,
     spent_secrets,
 )
-from penstock.app.wiring import open_store
+from penstock.app.wiring import open_store, upgrade_store
 
 __all__ = [
     "App",
@@ -25,4 +25,5 @@ __all__ = [
     "check",
     "open_store",
     "spent_secrets",
+    "upgrade_store",
 ]

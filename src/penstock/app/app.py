@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,10 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from penstock.app.backing_up import Backup, back_up
-from penstock.app.wiring import Say, Wiring, open_store, open_vault
+from penstock.app.wiring import Say, Wiring, keep_views, open_store, open_vault
 from penstock.clock import Clock, SharedClock, SystemClock
 from penstock.config import Settings
-from penstock.errors import NeedsReauthError, StopRunError, UsageError
+from penstock.errors import (
+    DatabaseError,
+    NeedsReauthError,
+    StopRunError,
+    StoreUnavailableError,
+    UsageError,
+)
 from penstock.model import times
 from penstock.model.connection import Account, Connection, ConnectionMode, ConnectionState
 from penstock.model.pace import Priority
@@ -36,6 +43,7 @@ from penstock.sdk import settings as sdk_settings
 from penstock.sdk.connector import Connector
 from penstock.sdk.verify import Finding
 from penstock.store.roles import Store
+from penstock.telemetry import event
 from penstock.upstream.client import Client
 from penstock.upstream.consent import Callback
 from penstock.upstream.grant import Grant, OwnTokens
@@ -84,6 +92,7 @@ class App:
             vault = open_vault(settings, store, clock, say or _silent)
             read = ReadService(store, settings.workspace)
             wiring = Wiring(settings, store, vault, clock)
+            _keep_views(store)
             return cls(settings, store, vault, read, clock, wiring)
         except BaseException:
             store.close()
@@ -470,6 +479,14 @@ def _asks_for_tokens(connector: Connector, secrets: Mapping[str, str], *, connec
     if spent := spent_secrets(connector):
         return spent <= set(secrets)
     return connecting or not connector.oauth.asks_a_person
+
+
+def _keep_views(store: Store) -> None:
+    """Views are for other programs: where they cannot be renewed, the old ones must do."""
+    try:
+        keep_views(store)
+    except (DatabaseError, StoreUnavailableError) as error:
+        event("views.outdated", logging.WARNING, reason=error.message)
 
 
 def _silent(sentence: str) -> None:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.clock import Clock
 from penstock.config import Settings
+from penstock.contracts import registry
 from penstock.errors import UsageError
 from penstock.model.connection import Connection
 from penstock.model.pace import Priority
 from penstock.model.token import TOKENS
 from penstock.pipeline.reading import Installation
 from penstock.sdk import loader
+from penstock.store import schema
 from penstock.store.roles import Store
+from penstock.store.schema import SchemaState
 from penstock.store.sqlite import SqliteStore
 from penstock.store.sqlite_file import locate
 from penstock.upstream import template
@@ -160,6 +163,23 @@ def open_store(url: str) -> Store:
         f"database {url.partition(':')[0]!r} is not supported; use sqlite:///FILE or "
         "postgresql://user:password@host/database"
     )
+
+
+def upgrade_store(url: str) -> SchemaState:
+    """Bring the database to this release: its schema, then its views. Raises as both do."""
+    state = schema.upgrade(url)
+    with open_store(url) as store:
+        keep_views(store)
+    return state
+
+
+def keep_views(store: Store) -> list[str]:
+    """Let every document type be read through its views; the names of those that were touched.
+
+    Raises DatabaseError where they cannot be made, StoreUnavailableError.
+    """
+    contracts = map(registry.contract, registry.types())
+    return store.views.keep([view for contract in contracts for view in contract.views()])
 
 
 def open_postgres(url: str) -> PostgresStore:

@@ -39,9 +39,10 @@ def check(context: typer.Context, as_json: output.AsJson = False) -> int:
 @app.command()
 def upgrade(context: typer.Context, as_json: output.AsJson = False) -> None:
     """Bring the schema up to date; make a new database."""
-    from penstock.store import schema
+    chosen = settings(context)
+    from penstock.app import upgrade_store
 
-    state = schema.upgrade(settings(context).database)
+    state = upgrade_store(chosen.database)
     if as_json:
         output.show_json(_as_json(state))
     else:

@@ -28,6 +28,7 @@ from penstock.cli import (
     doctor,
     documents,
     drift,
+    export,
     init,
     letters,
     output,
@@ -96,6 +97,7 @@ app.command("serve")(serve.serve)
 app.add_typer(streams.app, name="streams")
 app.add_typer(runs.app, name="runs")
 app.add_typer(documents.app, name="documents")
+app.command("export")(export.export)
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(letters.app, name="dead-letters")
 app.command("drift")(drift.drift)

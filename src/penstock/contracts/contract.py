@@ -8,6 +8,7 @@ from typing import Any
 
 from penstock.contracts import normal, projection, temporal
 from penstock.contracts.accepted import Accepted, Facets
+from penstock.contracts.columns import columns, views
 from penstock.contracts.description import VOID_LIFECYCLES, Description
 from penstock.contracts.field import Field, missing, reader_of
 from penstock.contracts.finding import Finding, Found, flags, quote, rejection, type_name
@@ -21,6 +22,7 @@ from penstock.contracts.tally import tally
 from penstock.contracts.unit import Units
 from penstock.contracts.unit import units as units_of
 from penstock.model import times
+from penstock.model.column import Column, SqlView
 from penstock.model.rejection import Flag, RecordError, Rejection, rejected
 
 _MOVES = {
@@ -119,6 +121,14 @@ class Contract:
     def json_schema(self) -> dict[str, Any]:
         """JSON Schema 2020-12 of a payload; x-penstock-rules says what a schema cannot."""
         return json_schema(self.description)
+
+    def columns(self) -> tuple[Column, ...]:
+        """What a payload is as a row of a table."""
+        return columns(self.description)
+
+    def views(self) -> tuple[SqlView, ...]:
+        """The SQL views that documents of this type are read through."""
+        return views(self.description)
 
     def reference(self) -> str:
         """The type's reference page, Markdown."""

@@ -13,6 +13,8 @@ from penstock.read.counts import Counts
 from penstock.read.deletes import WaitingDeletes
 from penstock.read.documents import DocumentStory, DocumentView, Provenance, VersionView
 from penstock.read.drift import DriftView, ShapeView
+from penstock.read.exported import ExportedVersion
+from penstock.read.exports import Export
 from penstock.read.letters import LetterView
 from penstock.read.listing import Listing, cut, read_number, read_place, write_place
 from penstock.read.pulse import Pulse, Vantage
@@ -79,6 +81,34 @@ class ReadService:
             versions=tuple(VersionView.of(version, row.document_type) for version in versions),
             provenance=Provenance.of(current, self._store.runs.get(current.run_no), page),
         )
+
+    def export(
+        self,
+        document_type: str,
+        connection: str | None = None,
+        *,
+        after: int | None = None,
+        all_versions: bool = False,
+    ) -> Export:
+        """Documents of a type as they are now, or all their versions, in the order of the feed.
+
+        after: only what was recorded behind that place, `Written.seq` of the export before.
+        Documents that have ended are left out unless `after` or `all_versions` is given: then
+        their tombstones say so. One snapshot, which is read when the export is written. Raises
+        UnknownDocumentTypeError, and UsageError for a place that the feed has not reached.
+        """
+        kind = contract(document_type)
+        self._check_place(after or 0)
+        rows = self._store.feed.versions(
+            self._workspace,
+            document_type,
+            connection=connection,
+            after=after or 0,
+            every=all_versions,
+            ended=all_versions or after is not None,
+        )
+        versions = (ExportedVersion.of(row, kind) for row in rows)
+        return Export(document_type, after or 0, versions)
 
     def letters(
         self,
@@ -204,6 +234,13 @@ class ReadService:
             findings=(*(pulse.findings() if pulse else ()), *found),
             pulse=pulse,
         )
+
+    def _check_place(self, after: int) -> None:
+        if after and not 0 < after <= (head := self._store.feed.head()):
+            raise UsageError(
+                f"{after} is no place in this database, whose feed ends at {head}: begin anew, "
+                "without a place"
+            )
 
     def _place_behind(self, rows: list[StoredDocument], connection: str | None) -> str | None:
         """Where the rest begins, None where these rows were the last."""

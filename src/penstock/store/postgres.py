@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from penstock.store import schema
+from penstock.store import schema, view_sql
 from penstock.store.agenda import SqlAgenda
 from penstock.store.backfills import SqlBackfills
 from penstock.store.connections import SqlConnections
@@ -45,6 +45,7 @@ from penstock.store.roles import (
     Streams,
     Sweeps,
     Tokens,
+    Views,
     Workers,
 )
 from penstock.store.rows import CopiedTable, StoreFacts
@@ -55,6 +56,7 @@ from penstock.store.snapshot import Snapshot
 from penstock.store.streams import SqlStreams
 from penstock.store.sweeps import SqlSweeps
 from penstock.store.tokens import SqlTokens
+from penstock.store.views import SqlViews
 from penstock.store.workers import SqlWorkers
 
 _SIZE = text("""
@@ -86,6 +88,7 @@ class PostgresStore:
     agenda: Agenda
     workers: Workers
     notices: Notices
+    views: Views
 
     def __init__(self, url: str, engines: Engines) -> None:
         documents = PostgresDocuments(engines)
@@ -106,6 +109,7 @@ class PostgresStore:
         self.agenda = SqlAgenda(engines)
         self.workers = SqlWorkers(engines)
         self.notices = SqlNotices(engines)
+        self.views = SqlViews(engines, view_sql.Postgres())
 
         self._url = url
         self._engines = engines

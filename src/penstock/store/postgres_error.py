@@ -37,6 +37,11 @@ def translate(error: BaseException) -> PenstockError | None:
         return DatabaseError(f"the database user may not do this: grant it ({text})")
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return StoreUnavailableError(f"the server takes no writes, is it a standby? ({text})")
+    if isinstance(error, errors.DependentObjectsStillExist):
+        return DatabaseError(
+            "views of yours are made of penstock's, which have changed: drop those, run "
+            f"`penstock db upgrade`, then make them again ({text})"
+        )
     if isinstance(error, _AGAIN):
         for said, cure in _MENDED_BY_A_PERSON.items():
             if re.search(said, text):

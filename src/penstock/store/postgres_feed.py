@@ -10,11 +10,13 @@ transaction here can have; they are placed first.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sqlalchemy import text
 
 from penstock.store.engines import Engines
 from penstock.store.feed import SqlFeed
-from penstock.store.rows import FeedItem
+from penstock.store.rows import FeedItem, FeedVersion
 
 # One sequencer at a time, whoever it is; the key is "feed" in ASCII.
 _ALONE = text("SELECT pg_advisory_xact_lock(x'66656564'::int)")
@@ -53,6 +55,26 @@ class PostgresFeed:
         """The greatest seq, 0 when empty."""
         self.place()
         return self._placed.head()
+
+    def versions(
+        self,
+        workspace: str,
+        document_type: str,
+        *,
+        connection: str | None = None,
+        after: int = 0,
+        every: bool = False,
+        ended: bool = False,
+    ) -> Iterator[FeedVersion]:
+        """Versions of a type's documents behind `after`, in order, with flat memory; one snapshot.
+
+        Only those that are current, unless `every`; and only those of living documents, unless
+        `ended`.
+        """
+        self.place()
+        yield from self._placed.versions(
+            workspace, document_type, connection=connection, after=after, every=every, ended=ended
+        )
 
     def place(self) -> None:
         """Give every item below the horizon its place."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from penstock.model.backfill import NewBackfill, PartitionEnd, Slice
+from penstock.model.column import SqlView
 from penstock.model.connection import Connection, ConnectionMode, ConnectionState, StreamState
 from penstock.model.notice import Notice, StoredNotice
 from penstock.model.outcome import Counters
@@ -27,6 +28,7 @@ from penstock.store.rows import (
     DuePartition,
     DueStream,
     FeedItem,
+    FeedVersion,
     GoneDocument,
     HeldPage,
     OverdueStream,
@@ -473,6 +475,22 @@ class Feed(Protocol):
     def head(self) -> int:
         """The greatest seq, 0 when empty."""
 
+    def versions(
+        self,
+        workspace: str,
+        document_type: str,
+        *,
+        connection: str | None = None,
+        after: int = 0,
+        every: bool = False,
+        ended: bool = False,
+    ) -> Iterator[FeedVersion]:
+        """Versions of a type's documents behind `after`, in order, with flat memory; one snapshot.
+
+        Only those that are current, unless `every`; and only those of living documents, unless
+        `ended`.
+        """
+
 
 class Backfills(Protocol):
     """Backfills and their partitions: a ledger of what is to be pulled, and what came of it.
@@ -611,6 +629,18 @@ class Notices(Protocol):
         """Remove those that were over before; how many."""
 
 
+class Views(Protocol):
+    """Readable SQL views over the documents, for whoever looks with another program."""
+
+    def keep(self, wanted: Sequence[SqlView]) -> list[str]:
+        """Make what is missing or would be written differently now, drop what nobody wants.
+
+        The names of those that were touched; none, and nothing written, where all is as it should
+        be. One transaction. Raises DatabaseError where the user may not, or where views of
+        somebody else's depend on one that has changed.
+        """
+
+
 class Store(Protocol):
     """A backend: its roles, and its life. Made by the composition root only."""
 
@@ -631,6 +661,7 @@ class Store(Protocol):
     agenda: Agenda
     workers: Workers
     notices: Notices
+    views: Views
 
     def facts(self) -> StoreFacts: ...
 

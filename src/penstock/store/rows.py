@@ -161,6 +161,22 @@ class FeedItem:
     ref: int
 
 
+class FeedVersion(NamedTuple):
+    """A version at its place in the order, with what is known of its document."""
+
+    seq: int
+    document_id: bytes
+    connection: str
+    source_id: str
+    idempotency_key: str
+    state: str
+    version: int
+    recorded_at: int
+    source_version: str | None
+    source_updated_at: int | None
+    content: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class StoredDrift:
     """A drift as it was written with the page that showed it first. idempotency_key, page_index: of

@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy import Connection, delete, insert, inspect, select, text
 
 from penstock.errors import DatabaseError
 from penstock.store.engines import Engines
 from penstock.store.sqlite_build import VERSION, hazard
 from penstock.store.sqlite_engine import open_engines
 from penstock.store.sqlite_file import DatabaseFile
-from penstock.store.tables import metadata, revision, tables_of
+from penstock.store.tables import metadata, revision, tables_of, views
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """All revisions in order, as in `migrations/versions`; the last is what this release needs."""
 
 WANTED = REVISIONS[-1]
@@ -69,8 +69,10 @@ def upgrade(url: str) -> SchemaState:
         if exists and (found := _look(engines)).found is not None:
             _refuse_newer(found)
         with engines.writer.begin() as connection:
-            _alone(connection)
-            _migrate(connection)
+            alone(connection)
+            if not state(connection).current:
+                _drop_views(connection)
+                _migrate(connection)
             return state(connection)
 
 
@@ -102,7 +104,7 @@ def ensure(engines: Engines, *, exists: bool = True) -> None:
     found = _look(engines) if exists else SchemaState(None)
     if found.found is None:
         with engines.writer.begin() as connection:
-            _alone(connection)
+            alone(connection)
             found = state(connection)  # another process may have been quicker
             if found.found is None:
                 create(connection)
@@ -115,16 +117,16 @@ def ensure(engines: Engines, *, exists: bool = True) -> None:
         )
 
 
+def alone(connection: Connection) -> None:
+    """Nobody else changes the schema until this ends. SQLite's writer is alone anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_ALONE)
+
+
 def _look(engines: Engines) -> SchemaState:
     # Through the reader, for opening the writer already changes a file that may not be ours.
     with engines.reader.connect() as connection:
         return state(connection)
-
-
-def _alone(connection: Connection) -> None:
-    """Nobody else changes the schema until this ends. SQLite's writer is alone anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(_ALONE)
 
 
 def _refuse_newer(found: SchemaState) -> None:
@@ -133,6 +135,14 @@ def _refuse_newer(found: SchemaState) -> None:
             f"the database has schema {found.found}, which this penstock does not know: "
             "it was written by a newer one; upgrade penstock"
         )
+
+
+def _drop_views(connection: Connection) -> None:
+    """A table that a view reads cannot be changed. Whoever opens the database next makes them."""
+    if inspect(connection).has_table(views.name):
+        for name in connection.scalars(select(views.c.name)).all():
+            connection.exec_driver_sql(f'DROP VIEW IF EXISTS "{name}"')
+        connection.execute(delete(views))
 
 
 def _migrate(connection: Connection) -> None:

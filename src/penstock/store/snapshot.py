@@ -23,7 +23,7 @@ from penstock.store.tables import (
 
 ROWS_HELD = 500
 
-LEFT_OUT = (revision, workers)
+LEFT_OUT = (revision, workers, views)
 """What belongs to a database and to the processes on it, and to no workspace."""
 
 _PARENT = {

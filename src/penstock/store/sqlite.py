@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from penstock.store import schema
+from penstock.store import schema, view_sql
 from penstock.store.agenda import SqlAgenda
 from penstock.store.backfills import SqlBackfills
 from penstock.store.connections import SqlConnections
@@ -39,6 +39,7 @@ from penstock.store.roles import (
     Streams,
     Sweeps,
     Tokens,
+    Views,
     Workers,
 )
 from penstock.store.rows import StoreFacts
@@ -55,6 +56,7 @@ from penstock.store.sqlite_file import DatabaseFile
 from penstock.store.streams import SqlStreams
 from penstock.store.sweeps import SqlSweeps
 from penstock.store.tokens import SqlTokens
+from penstock.store.views import SqlViews
 from penstock.store.workers import SqlWorkers
 
 
@@ -78,6 +80,7 @@ class SqliteStore:
     agenda: Agenda
     workers: Workers
     notices: Notices
+    views: Views
 
     def __init__(self, url: str, file: DatabaseFile, engines: Engines) -> None:
         documents = SqliteDocuments(engines)
@@ -98,6 +101,7 @@ class SqliteStore:
         self.agenda = SqlAgenda(engines)
         self.workers = SqlWorkers(engines)
         self.notices = SqlNotices(engines)
+        self.views = SqlViews(engines, view_sql.Sqlite())
 
         self._url = url
         self._file = file

@@ -469,6 +469,14 @@ workers = Table(
     Column("beat_at", Number, nullable=False),
 )
 
+# Views that were made for readers, each with a hash of its text; not looked at but for changes.
+views = Table(
+    "views",
+    metadata,
+    Column("name", Word, primary_key=True),
+    Column("mark", Word, nullable=False),
+)
+
 # What somebody is told: once for each cause, until it is over.
 notices = Table(
     "notices",

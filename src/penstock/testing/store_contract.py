@@ -25,6 +25,7 @@ from penstock.testing.store_contract_shapes import ShapesContract
 from penstock.testing.store_contract_streams import StreamsContract
 from penstock.testing.store_contract_tokens import TokensContract
 from penstock.testing.store_contract_upkeep import UpkeepContract
+from penstock.testing.store_contract_views import ViewsContract
 from penstock.testing.store_worker import (
     NOW,
     Worker,
@@ -43,6 +44,7 @@ class StoreContract(
     ShapesContract,
     BackfillsContract,
     UpkeepContract,
+    ViewsContract,
 ):
     """The behaviour of a store. A backend overrides `make_store`."""
 
