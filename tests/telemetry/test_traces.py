@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -11,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from penstock.telemetry import about, event, heard_by
-from penstock.telemetry.traces import Traces
+from penstock.telemetry.traces import Traces, exported
 
 SECOND = 1_000_000_000
 
@@ -97,3 +101,34 @@ def test_a_request_outside_a_run_is_a_trace_of_its_own(spans):
 def test_an_end_without_a_beginning_is_no_span(spans):
     event("run.finished", run=8, state="done")
     assert spans() == ()
+
+
+class Collector(BaseHTTPRequestHandler):
+    """Takes spans and keeps where they were posted."""
+
+    got: ClassVar[list[str]] = []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        assert b"penstock" in gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
+        self.got.append(self.path)
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_spans_are_sent_to_the_endpoint_before_the_end(monkeypatch):
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        with exported(), about(run=7):
+            event("run.started")
+            event("run.finished", state="done")
+        server.shutdown()
+        thread.join()
+    assert Collector.got == ["/v1/traces"]

@@ -11,6 +11,8 @@ from penstock.work.told import told_by
 
 NOTIFY_S = 15.0
 RETAIN_S = 3600.0
+FINISH_S = 5.0
+"""At most so long the end waits for each: what is broken off is done by the next process."""
 
 
 def chores(app: App) -> list[Chore]:
@@ -27,8 +29,9 @@ def chores(app: App) -> list[Chore]:
 
 
 def finish(chores: list[Chore], grace_s: float) -> None:
-    """Wait for what is under way, and tell of what the last runs have shown."""
+    """Wait a little for what is under way, and tell of what the last runs have shown."""
+    wait_s = min(grace_s, FINISH_S)
     for chore in chores:
-        if isinstance(chore.do, Aside) and chore.do.wait(grace_s) and chore.name == "notify":
+        if isinstance(chore.do, Aside) and chore.do.wait(wait_s) and chore.name == "notify":
             chore.do()
-            chore.do.wait(grace_s)
+            chore.do.wait(wait_s)

@@ -44,7 +44,7 @@ def back_up(url: str, schema: str, file: Path) -> None:
         if ended.returncode != 0:
             raise DatabaseError(f"{PROGRAM} ended with {ended.returncode}: {_told(ended.stderr)}")
         part.chmod(0o600)
-        os.link(part, file)  # refuses to take the place of another file
+        part.rename(file)
     finally:
         part.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,13 @@ def _check(copy: Any) -> None:
 def _make_durable(part: Path, file: Path) -> None:
     """Synced before it has its name, and then the name."""
     _sync(part)
-    os.link(part, file)  # refuses to take the place of another file
-    _sync(file.parent)
+    part.rename(file)
+    if sys.platform != "win32":  # which opens no folders
+        _sync(file.parent)
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

@@ -38,7 +38,7 @@ def event(name: str, level: int = logging.INFO, **fields: object) -> None:
     if not logged and not _listeners:
         return
     known = {**_around.get(_NOTHING), **fields}
-    for listener in _listeners:
+    for listener in tuple(_listeners):
         listener(name, known)
     if logged:
         shown = " ".join(f"{key}={value}" for key, value in fields.items())
