@@ -18,6 +18,7 @@ from penstock.store.tables import (
     sightings,
     sweeps,
     tables_of,
+    views,
     workers,
 )
 
