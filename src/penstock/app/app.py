@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -43,6 +44,7 @@ from penstock.upstream.recording import RecordedEnoughError
 from penstock.vault.rotation import Rotated
 from penstock.vault.vault import Vault
 from penstock.work import replaying
+from penstock.work.backfilling import PartitionRunner
 from penstock.work.probing import probe_stream, probe_url
 from penstock.work.replaying import ReplayReport
 from penstock.work.runner import RunReport, StreamRunner
@@ -251,13 +253,7 @@ class App:
         its report, and the others run. Raises MendError for what a person must change first.
         """
         installation = self.wiring.installation(name)
-        connection = installation.connection
-        if connection.state is ConnectionState.PAUSED:
-            raise UsageError(
-                f"connection {name} is paused; `penstock connections resume {name}` first"
-            )
-        if connection.state is ConnectionState.NEEDS_REAUTH:
-            raise NeedsReauthError(connection.reason or f"{name} must be connected again")
+        check_runs(installation.connection)
         keys = [self._polled(installation, stream) for stream in streams]
         keys = keys or polls(installation.loaded.connector)
         start = Start(full=full, since=times.microseconds(since) if since else None)
@@ -276,6 +272,16 @@ class App:
         with self.wiring.client(installation, self.wiring.secrets(name), Priority.POLL) as client:
             runner = replace(self._runner(installation, client), between_pages=stop.between_pages)
             return runner.run_due(stream)
+
+    @contextmanager
+    def partitions(self, name: str, stop: Stop) -> Iterator[PartitionRunner]:
+        """What pulls partitions of a connection's backfills: behind its streams in the shared pace,
+        in any number of threads. Raises MendError for what a person must change first."""
+        installation = self.wiring.installation(name)
+        check_backfills(installation.connection)
+        secrets = self.wiring.secrets(name)
+        with self.wiring.client(installation, secrets, Priority.BACKFILL) as client:
+            yield PartitionRunner(self._runner(installation, client), stop)
 
     def confirm_deletes(self, name: str, stream: str, *, wait_s: float = 60.0) -> RunReport:
         """Make the deletes of a stream that wait for a person; those that came back stay.
@@ -435,6 +441,25 @@ class App:
 
     def _now(self) -> int:
         return times.microseconds(self.clock.now())
+
+
+def check_runs(connection: Connection) -> None:
+    """Raises UsageError or NeedsReauthError where nothing of the connection may run now."""
+    name = connection.name
+    if connection.state is ConnectionState.PAUSED:
+        raise UsageError(f"connection {name} is paused; `penstock connections resume {name}` first")
+    if connection.state is ConnectionState.NEEDS_REAUTH:
+        raise NeedsReauthError(connection.reason or f"{name} must be connected again")
+
+
+def check_backfills(connection: Connection) -> None:
+    """The same for backfills, which would pull and store nothing where a connection observes."""
+    check_runs(connection)
+    if connection.mode is ConnectionMode.OBSERVE:
+        raise UsageError(
+            f"connection {connection.name} observes, and a backfill would store nothing; "
+            f"`penstock connections set {connection.name} --live` first"
+        )
 
 
 def spent_secrets(connector: Connector) -> set[str]:

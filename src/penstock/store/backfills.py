@@ -63,6 +63,7 @@ from penstock.store.tables import (
 
 _PART = backfill_partitions.c
 _ROW = stream_state.c
+_OVER = (PartitionState.DONE, PartitionState.CANCELED)
 _SUMS = [func.coalesce(func.sum(runs.c[name]), 0).label(name) for name in COUNTER_NAMES]
 
 
@@ -98,6 +99,14 @@ class SqlBackfills:
             backfills.c.workspace == workspace, backfills.c.backfill_no == backfill_no
         )
         return next(iter(self._stored(wanted)), None)
+
+    def state(self, workspace: str, backfill_no: int) -> BackfillState | None:
+        """Its state alone, None where there is none of that number."""
+        row = backfills.c
+        wanted = select(row.state).where(row.backfill_no == backfill_no, row.workspace == workspace)
+        with self._engines.reader.connect() as reading:
+            found = reading.scalar(wanted)
+        return None if found is None else BackfillState(found)
 
     def latest(
         self, workspace: str, *, connection: str | None = None, limit: int = 50
@@ -142,7 +151,11 @@ class SqlBackfills:
         """Begin an attempt, under the partition's lease: see the role."""
         with self._engines.writer.begin() as writing:
             found = _locked(writing, lease)
-            if found is None or not _may_begin(found, now):
+            if found is None:
+                return None
+            if not _may_begin(found, now):
+                if found.state in _OVER:  # it ended while the lease was reached for
+                    _forget(writing, found, _exactly(found.partition))
                 return None
             reached = writing.scalar(select(_ROW.unit_no).where(_is(lease)))
             attempts = found.attempts if reached == found.reached else 0
