@@ -234,6 +234,8 @@ class SqlBackfills:
             running = _lock(writing, backfill_no, workspace)
             if running is None or running.state in ENDED:
                 return False
+            # With the leases gone first, whoever was about to commit has, and is counted.
+            _forget(writing, running, lambda name: _begins(name, partition_name(backfill_no, "")))
             counted = _counted(writing, [backfill_no])
             for partition, counters in counted.items():
                 same = and_(_PART.backfill_no == backfill_no, _PART.partition == partition)
@@ -243,7 +245,6 @@ class SqlBackfills:
             ended = {"state": PartitionState.CANCELED, "finished_at": now, "next_try_at": None}
             left = and_(_PART.backfill_no == backfill_no, _PART.state != PartitionState.DONE)
             writing.execute(update(backfill_partitions).where(left).values(ended))
-            _forget(writing, running, lambda name: _begins(name, partition_name(backfill_no, "")))
             canceled = {"state": BackfillState.CANCELED, "reason": None, "finished_at": now}
             _set_backfill(writing, backfill_no, canceled)
         return True
