@@ -59,7 +59,7 @@ def test_what_is_only_written_down_is_pulled_by_whoever_comes(connected):
     assert [one["partition"] for one in shown["ledger"]][:2] == ["2025-04-01", "2025-05-01"]
     assert connected.json("backfills show 1 --state done")["ledger"] == []
     assert connected("backfills run 1").code == 1
-    assert "12 of 4 partitions" in connected("backfills show 1").out
+    assert "4 of 4 partitions" in connected("backfills show 1").out
     assert len(connected.json("backfills show 1 --state done")["ledger"]) == 4
     again = connected("backfills run 1")
     assert (again.code, "nothing of it is left" in again.err) == (2, True)
@@ -79,7 +79,7 @@ def test_a_partition_that_is_refused_ends_with_3_and_says_where_to_look(shell, p
     failed = shell(f"backfill acme customers {SPRING} --json")
     assert failed.code == 3
     assert (failed.json["state"], failed.json["partitions"]["failed"]) == ("failed", 4)
-    assert "12 of 4 partitions are not done" in failed.err
+    assert "4 of 4 partitions are not done" in failed.err
     told = shell("backfills show 1")
     assert "2025-07-01: " in told.err
     assert "404" in told.err
@@ -153,7 +153,7 @@ def test_a_connection_that_rests_or_observes_has_no_backfills(connected):
 
 def test_what_a_backfill_keeps_does_not_show_among_the_streams(connected):
     before = connected.json("streams")
-    connected("backfill sim bank_accounts --from 2025-01-01 --detach")
+    connected(f"backfill sim bank_accounts {SPRING} --detach")
     connected("backfills run 1")
     assert [view["partition"] for view in connected.json("streams")] == [""] * len(before)
 
@@ -163,7 +163,7 @@ def test_on_a_terminal_there_is_a_live_bar(connected):
     assert code == 1
     assert "backfill 1" in seen
     assert "━" in seen
-    assert "12 of 4 partitions" in seen
+    assert "4 of 4 partitions" in seen
 
 
 def test_ctrl_c_loses_nothing_and_says_who_goes_on(connected):

@@ -92,6 +92,10 @@ class Reading(msgspec.Struct, array_like=True):
             stage.look(stream).take(fields)
 
 
+_READING = msgspec.msgpack.Decoder(Reading)
+"""Made here, for two threads that make one at once crash the process (msgspec 0.22)."""
+
+
 class ReadingProcess:
     """Our end. Make one for each run of a stream and close it.
 
@@ -112,7 +116,7 @@ class ReadingProcess:
         assignment = Assignment(
             installation.connection, loaded.target, loaded.code, stream, sys.path
         )
-        self._greeting = self._thread.submit(self._ask, assignment, Reading)
+        self._greeting = self._thread.submit(self._ask, assignment)
 
     @property
     def is_ready(self) -> bool:
@@ -122,7 +126,7 @@ class ReadingProcess:
     def read(self, fresh: Sequence[Fresh], received_at: datetime) -> Future[Reading | None]:
         """What the records come to; None where it could not be found out there."""
         records = Records(times.microseconds(received_at), list(fresh))
-        return self._thread.submit(self._ask, records, Reading)
+        return self._thread.submit(self._ask, records)
 
     def close(self) -> None:
         """End it. Nothing is lost: all it had was a copy."""
@@ -133,7 +137,7 @@ class ReadingProcess:
             self._questions.close()
         self._process.wait()
 
-    def _ask(self, question: msgspec.Struct, kind: type[Reading]) -> Reading | None:
+    def _ask(self, question: msgspec.Struct) -> Reading | None:
         try:
             _send(self._questions, question)
             answer = _receive(self._answers)
@@ -143,7 +147,7 @@ class ReadingProcess:
             self._lost = True
             event("reading.alone", pid=self._process.pid)
             return None
-        return msgspec.msgpack.decode(answer, type=kind)
+        return _READING.decode(answer)
 
 
 def main() -> None:
