@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from penstock.errors import UsageError
+from penstock.errors import ConnectorError, UsageError
 from penstock.sdk.collection import Endpoint
 from penstock.sdk.connector import Connector
 from penstock.upstream import template
@@ -66,4 +66,9 @@ def path_keys(endpoint: Endpoint) -> frozenset[str]:
 
 
 def _names(parts: object) -> frozenset[str]:
-    return frozenset(name for scope, name in template.names(parts) if scope == "partition")
+    """Partition keys in a declaration; of one that is no template, `penstock check` tells."""
+    try:
+        names = template.names(parts)
+    except ConnectorError:
+        return frozenset()
+    return frozenset(name for scope, name in names if scope == "partition")
