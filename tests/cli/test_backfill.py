@@ -103,6 +103,8 @@ def test_it_is_paused_resumed_and_canceled(connected):
     connected(f"{ALL} --detach")
     assert connected("backfills pause 1").code == 0
     assert connected.json("backfills")[0]["state"] == "paused"
+    (finding,) = connected.json("doctor")["findings"]
+    assert finding.startswith("backfill 1 of sim invoices is paused: by hand")
     assert "penstock backfills resume 1" in connected("backfills run 1").err
     assert connected("backfills pause 1").code == 2
     assert connected("backfills resume 1").code == 0

@@ -224,7 +224,12 @@ class ReadService:
             connections=len(connections),
             counts=counts,
             findings=health.findings(
-                facts, connections, list(self.streams()), counts, self.deletes()
+                facts,
+                connections,
+                list(self.streams()),
+                counts,
+                self.deletes(),
+                self.backfills(),
             ),
         )
 
