@@ -23,6 +23,9 @@ from penstock.work.task import Task
 from penstock.work.ticker import LOOK_S
 
 MOST_PARALLEL = 64
+SHOWN_S = 0.5
+"""Between two looks at how far it has come, which cost more the more partitions there are."""
+
 GRACE_S = 30.0
 """Time for pages under way when pulling is broken off."""
 
@@ -149,6 +152,7 @@ class Pulling:
     stop: Stop
     view: BackfillView
     show: Show
+    looked: float = float("-inf")
     awake: threading.Event = field(default_factory=threading.Event)
     pool: Pool = field(init=False)
     backlog: Backlog = field(init=False)
@@ -164,7 +168,7 @@ class Pulling:
             while not self.stop.is_asked:
                 self.awake.clear()
                 self.offer()
-                self.look()
+                self.look_now_and_then()
                 if self.is_over:
                     break
                 self.awake.wait(LOOK_S)
@@ -180,7 +184,12 @@ class Pulling:
         for task in self.backlog.due(now, self.pool.room):
             self.pool.offer(task)
 
+    def look_now_and_then(self) -> None:
+        if not self.pool.busy or self.app.clock.monotonic() >= self.looked + SHOWN_S:
+            self.look()
+
     def look(self) -> None:
+        self.looked = self.app.clock.monotonic()
         self.view = self.app.read.backfill(self.view.backfill_no)
         self.show(self.view)
 

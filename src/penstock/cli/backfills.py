@@ -121,10 +121,12 @@ def cancel(context: typer.Context, number: Number) -> None:
 
 def _watched(app: App, views: tuple[BackfillView, ...]) -> tuple[BackfillView, ...]:
     """The backfills as they are when none of them runs any more."""
+    watched = [view.backfill_no for view in views if view.runs]
     with progress.of_backfills() as show:
         while any(view.runs for view in views):
             for view in views:
-                show(view)
+                if view.backfill_no in watched:
+                    show(view)
             time.sleep(LOOK_S)
             views = tuple(app.read.backfill(view.backfill_no) for view in views)
     return views
