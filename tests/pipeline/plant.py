@@ -28,7 +28,7 @@ from penstock.upstream.guard import Egress
 from penstock.vault.redaction import NOTHING_HIDDEN
 from penstock.work.runner import RunReport, StreamRunner
 from penstock.work.sources import SourceMaker
-from tests.database import url_in
+from tests.database import feed_with, url_in
 from tests.upstream.clock import FakeClock
 
 URL = "https://api.acme.test"
@@ -250,7 +250,7 @@ class Plant:
         state = self.store.streams.get("default", "acme-main", report.stream)
         assert state is not None
         assert not state.lease_owner
-        feed = [item.seq for item in self.store.feed.read(0, 100_000)]
+        feed = [item.seq for item in feed_with(self.store, self.versions())]
         assert feed == list(range(1, len(feed) + 1))
         assert len(feed) == self.versions()
 
