@@ -4,7 +4,8 @@
 
 The real parts run in this process, each wrapped in a stop-watch. A stage's time is its own, without
 that of the stages it calls; `wait` is for the page that another thread fetches meanwhile, `rest` is
-what no stage accounts for.
+what no stage accounts for. The second column is what the thread itself computed: what is missing
+there is the disk, or another thread's turn.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ STAGES = (
     ("look", "penstock.pipeline.look", "Look.add"),
     ("look", "penstock.pipeline.look", "Look.fields"),
     ("drift", "penstock.pipeline.drift", "compare"),
+    ("unpack", "penstock.pipeline.reading_process", "Answer.result"),
     ("merge", "penstock.pipeline.reading_process", "Reading.put_into"),
     ("decode", "penstock.upstream.wire", "decode_records"),
     ("mapping", "penstock.pipeline.mapping", "submissions"),
@@ -44,18 +46,21 @@ STAGES = (
 
 
 class Watch:
-    """Seconds of this thread by stage: while an inner stage runs, the outer one stands still."""
+    """Seconds of this thread by stage, passed and busy; an inner one stops the outer."""
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.busy: defaultdict[str, float] = defaultdict(float)
         self.running = ["rest"]
         self.since = time.perf_counter()
+        self.busy_since = time.thread_time()
 
     def turn(self) -> None:
-        now = time.perf_counter()
+        now, busy = time.perf_counter(), time.thread_time()
         self.seconds[self.running[-1]] += now - self.since
-        self.since = now
+        self.busy[self.running[-1]] += busy - self.busy_since
+        self.since, self.busy_since = now, busy
 
     def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
@@ -82,10 +87,14 @@ class Watch:
     def table(self, title: str, records: int) -> str:
         """The lines of one ingest; the watch starts again at nothing."""
         self.turn()
-        total = sum(self.seconds.values())
-        rows = [(*item,) for item in self.seconds.items()] + [("all", total)]
+        rows = [(name, spent, self.busy[name]) for name, spent in self.seconds.items()]
+        rows.append(("all", sum(self.seconds.values()), sum(self.busy.values())))
         self.seconds.clear()
-        return "\n".join([title, *(f"  {n:10} {s / records * 1e6:7.2f}" for n, s in rows)])
+        self.busy.clear()
+        each = 1e6 / records
+        return "\n".join(
+            [title, *(f"  {n:10} {s * each:7.2f} {b * each:7.2f}" for n, s, b in rows)]
+        )
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli import callback, given, output
+from penstock.cli import given, output
 from penstock.cli.session import opened
 
 Target = Annotated[
@@ -32,11 +32,11 @@ def connect(
         bool, typer.Option("--allow-loopback", help="Let it talk to this machine, over http too.")
     ] = False,
     redirect_url: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="URL", help="Where a consent comes back to, as the provider knows it."
         ),
-    ] = callback.USUAL,
+    ] = None,
     as_json: output.AsJson = False,
 ) -> None:
     """Connect a connector to an account, or connect it again.
@@ -44,6 +44,7 @@ def connect(
     Again: one that has lost its access, or any with OAuth. What is not given then stays.
     """
     from penstock.app import spent_secrets
+    from penstock.cli.callback import USUAL, LoopbackCallback
     from penstock.sdk.settings import missing_secrets
 
     with opened(context) as app:
@@ -60,7 +61,7 @@ def connect(
             sealed,
             observe=observe,
             allow_loopback=allow_loopback,
-            callback=callback.LoopbackCallback(redirect_url),
+            callback=LoopbackCallback(redirect_url or USUAL),
         )
         view = app.read.connection(name)
     if as_json:

@@ -11,10 +11,10 @@ from penstock.cli import output, progress
 from penstock.cli.session import opened
 from penstock.errors import UsageError
 from penstock.model.identity import from_text
-from penstock.model.unit import LetterState
 
 if TYPE_CHECKING:
     from penstock.app import App, ReplayReport
+    from penstock.model.unit import LetterState
 
 app = typer.Typer(help="Dead letters: list, show, replay, discard.", no_args_is_help=True)
 
@@ -106,7 +106,7 @@ def show(
     )
     record = view.raw_text or (output.json_text(view.payload) if view.payload is not None else "")
     typer.echo("\n" + output.clean(record))
-    if view.state == LetterState.OPEN:
+    if view.state == "open":
         output.hint(f"after mending: penstock dead-letters replay {view.letter_id}")
 
 
@@ -152,6 +152,7 @@ def discard(
     """Close letters without replaying them; they stay readable."""
     from penstock.clock import SystemClock
     from penstock.model.times import microseconds
+    from penstock.model.unit import LetterState
 
     if not (letter or connection or stream or reason):
         raise UsageError("say which letters: ID, --connection, --stream or --reason")
@@ -201,6 +202,8 @@ def _open(
 
 
 def _state(text: str) -> LetterState | None:
+    from penstock.model.unit import LetterState
+
     try:
         return None if text == "all" else LetterState(text)
     except ValueError as error:

@@ -12,10 +12,10 @@ from penstock.cli import output
 from penstock.cli.run import moment
 from penstock.cli.session import opened
 from penstock.errors import PenstockError, UsageError
-from penstock.model.unit import Checkpoint
 
 if TYPE_CHECKING:
     from penstock.app import App
+    from penstock.model.unit import Checkpoint
     from penstock.read.streams import StreamView
 
 app = typer.Typer(help="Streams: list, state.")
@@ -127,6 +127,7 @@ def change(
     if cursor is None and watermark is None:
         raise UsageError("nothing to set: give --cursor or --watermark")
     from penstock.model.times import microseconds
+    from penstock.model.unit import Checkpoint
 
     with opened(context) as app:
         stored = app.store.streams.get(app.settings.workspace, connection, stream)
@@ -154,6 +155,8 @@ def reset(context: typer.Context, connection: ConnectionName, stream: StreamKey)
 
     The next run enumerates everything; stored documents stay.
     """
+    from penstock.model.unit import Checkpoint
+
     with opened(context) as app:
         _save(app, connection, stream, Checkpoint())
     output.say(f"{connection} {stream} starts from the beginning")

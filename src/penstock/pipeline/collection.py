@@ -20,7 +20,7 @@ from penstock.pipeline.completion import Completion
 from penstock.pipeline.enumeration import Enumeration
 from penstock.pipeline.letters import Postmaster
 from penstock.pipeline.reading import Fresh, RecordReader
-from penstock.pipeline.reading_process import Reading, ReadingProcess
+from penstock.pipeline.reading_process import Answer, ReadingProcess
 from penstock.pipeline.source import Page
 from penstock.pipeline.stage import HeadsOf, Stage
 from penstock.sdk.collection import Endpoint
@@ -66,12 +66,12 @@ class Arrival:
 @dataclass(slots=True)
 class Begun:
     """A page whose repeated records are known. reading: of the fresh ones, where another process
-    does it."""
+    does it; it has begun with them while those of the page before are still unpacked here."""
 
     arrival: Arrival
     stage: Stage
     fresh: list[Fresh]
-    reading: Future[Reading | None] | None = None
+    reading: Answer | None = None
 
     @property
     def page(self) -> Page:
@@ -113,8 +113,6 @@ class CollectionSource:
                 ahead = self.ahead(arrivals, beside)
                 self.finish(begun)
                 ahead = ahead or self.ahead(arrivals, beside)
-                if ahead is not None:
-                    ahead.reading = beside.read(ahead)
                 yield begun.page
                 if ahead is not None:
                     ahead = self.seen_again(ahead, begun)
@@ -206,7 +204,9 @@ class CollectionSource:
     def ahead(self, arrivals: Arrivals, beside: Beside) -> Begun | None:
         """The page after this one, where it is here already and can be read meanwhile."""
         if beside.is_ready and arrivals.is_here:
-            return self.begin(arrivals.take())
+            begun = self.begin(arrivals.take())
+            begun.reading = beside.read(begun)
+            return begun
         return None
 
     def finish(self, begun: Begun) -> None:
@@ -286,7 +286,7 @@ class Beside:
         if self._make is not None and self._process is None and self._fresh >= MANY_FRESH:
             self._process = self._make()
 
-    def read(self, begun: Begun) -> Future[Reading | None]:
+    def read(self, begun: Begun) -> Answer:
         assert self._process is not None  # is_ready was asked
         return self._process.read(begun.fresh, begun.arrival.response.received_at)
 

@@ -96,6 +96,19 @@ _READING = msgspec.msgpack.Decoder(Reading)
 """Made here, for two threads that make one at once crash the process (msgspec 0.22)."""
 
 
+class Answer:
+    """What comes back for a page. It is unpacked by whoever wants it: meanwhile the process reads
+    the next page."""
+
+    def __init__(self, body: Future[bytes | None]) -> None:
+        self._body = body
+
+    def result(self) -> Reading | None:
+        """Waits for it; None where there will be none."""
+        body = self._body.result()
+        return None if body is None else _READING.decode(body)
+
+
 class ReadingProcess:
     """Our end. Make one for each run of a stream and close it.
 
@@ -123,10 +136,10 @@ class ReadingProcess:
         """Whether it has loaded the connector and still answers."""
         return self._greeting.done() and not self._lost
 
-    def read(self, fresh: Sequence[Fresh], received_at: datetime) -> Future[Reading | None]:
+    def read(self, fresh: Sequence[Fresh], received_at: datetime) -> Answer:
         """What the records come to; None where it could not be found out there."""
         records = Records(times.microseconds(received_at), list(fresh))
-        return self._thread.submit(self._ask, records)
+        return Answer(self._thread.submit(self._ask, records))
 
     def close(self) -> None:
         """End it. Nothing is lost: all it had was a copy."""
@@ -137,7 +150,7 @@ class ReadingProcess:
             self._questions.close()
         self._process.wait()
 
-    def _ask(self, question: msgspec.Struct) -> Reading | None:
+    def _ask(self, question: msgspec.Struct) -> bytes | None:
         try:
             _send(self._questions, question)
             answer = _receive(self._answers)
@@ -146,8 +159,7 @@ class ReadingProcess:
         if answer is None:
             self._lost = True
             event("reading.alone", pid=self._process.pid)
-            return None
-        return _READING.decode(answer)
+        return answer
 
 
 def main() -> None:

@@ -8,11 +8,15 @@ transactions are read-only snapshots, the writer's are READ COMMITTED and planne
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from penstock.store.sqlite_latch import Latch
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Engines:
         """An insert that can say ON CONFLICT; both dialects spell it alike."""
         if self.writer.dialect.name == "sqlite":
             return sqlite.insert(table)
+        from sqlalchemy.dialects import postgresql  # dear, and most stores are a file
+
         return postgresql.insert(table)
 
     def close(self) -> None:

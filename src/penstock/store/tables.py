@@ -8,6 +8,7 @@ a column. A change here needs a revision in `migrations` that leads to the same 
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -23,7 +24,6 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.dialects import postgresql
 
 from penstock.model.outcome import COUNTER_NAMES
 
@@ -500,7 +500,7 @@ feed_inbox = Table(
     Column("inbox_no", Number, primary_key=True),
     Column("txid", Number, nullable=False),
     Column("kind", Word, nullable=False),
-    Column("refs", postgresql.ARRAY(BigInteger), nullable=False),
+    Column("refs", ARRAY(BigInteger), nullable=False),
     info={"dialect": "postgresql"},
 )
 
