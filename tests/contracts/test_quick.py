@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -234,3 +236,27 @@ def test_declared_units_and_source_ids_of_the_call_take_the_lane_too():
     assert quick is not None
     assert quick == careful
     assert quick.source_id == "inv_9"
+
+
+FIRST_AT_ONCE = """
+import sys, threading
+from penstock.contracts.contract import Contract
+from penstock.contracts.sales import INVOICE
+
+sys.setswitchinterval(1e-6)
+for _ in range(10):
+    contract, start = Contract(INVOICE), threading.Barrier(4)
+    def first():
+        start.wait()
+        contract.examine({"invoice_id": "1", "status": "draft"})
+    threads = [threading.Thread(target=first) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_several_threads_may_be_the_first_to_ask():
+    """In a process of its own, which used to crash."""
+    assert subprocess.run([sys.executable, "-c", FIRST_AT_ONCE], check=False).returncode == 0

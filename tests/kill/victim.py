@@ -1,7 +1,8 @@
 """The process that is killed: forks a child for every order, which runs a connection.
 
 Orders and answers are JSON lines. {"point": "page.parsed", "passing": 3} dies there by itself,
-{"after_s": 0.05} is killed from outside, {} runs to the end. Answer: {"killed": bool, "exit": n}.
+{"after_s": 0.05} is killed from outside, {} runs to the end; {"backfill": 1} pulls that backfill
+instead of the streams. Answer: {"killed": bool, "exit": n}.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Any
 
 from penstock import telemetry
 from penstock.app import App
+from penstock.app.backfilling import Backfilling
 from penstock.config import Settings
+from penstock.work.stop import Stop
 
 
 def main(database: str, key: str) -> None:
@@ -43,6 +46,9 @@ def live(settings: Settings, order: dict[str, Any]) -> None:
     status = 70
     try:
         with App.open(settings) as app:
+            if "backfill" in order:
+                view = Backfilling(app).pull(order["backfill"], Stop())
+                os._exit(0 if view.is_complete else 3)
             reports = app.run("sim", full=order.get("full", False), wait_s=10)
         status = 3 if any(report.failed for report in reports) else 0
     finally:

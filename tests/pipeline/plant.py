@@ -47,7 +47,8 @@ def customer(number: int, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class Provider:
-    """Cursor pages over `records`, in order of (updated_at, id), with updated_since inclusive.
+    """Cursor pages over `records`, in order of (updated_at, id), with updated_since inclusive
+    and updated_before exclusive.
 
     answers: takes the place of the next answers, one by one (None: answer as usual).
     """
@@ -67,8 +68,10 @@ class Provider:
     def page(self, request: httpx2.Request) -> httpx2.Response:
         query = request.url.params
         since, cursor = query.get("updated_since", ""), query.get("cursor", "")
+        before = query.get("updated_before", "~")
         rows = sorted(self.records, key=_order)
-        rows = [r for r in rows if _order(r)[0] >= since and "/".join(_order(r)) > cursor]
+        rows = [r for r in rows if since <= _order(r)[0] < before]
+        rows = [r for r in rows if "/".join(_order(r)) > cursor]
         more = len(rows) > self.limit
         mark = "/".join(_order(rows[self.limit - 1])) if more else None
         return page_of(rows[: self.limit], next_cursor=mark, has_more=more)
@@ -175,6 +178,13 @@ class Plant:
         confirmed: bool = False,
     ) -> RunReport:
         """Run a stream. Checks the laws that hold for every run."""
+        start = Start(full=full, since=since, confirmed=confirmed)
+        report = self.runner(observing=observing).run(stream, start, wait_s=0)
+        self.clock.advance(60)
+        self._check_laws(report)
+        return report
+
+    def runner(self, *, observing: bool = False) -> StreamRunner:
         client = Client(
             URL,
             egress=Egress.of([f"{URL}/*"]),
@@ -190,13 +200,9 @@ class Plant:
             self.clock,
             self.reads_beside,
         )
-        runner = StreamRunner(
+        return StreamRunner(
             self.store, self.installation, sources, self.clock, observing, self.redact
         )
-        report = runner.run(stream, Start(full=full, since=since, confirmed=confirmed), wait_s=0)
-        self.clock.advance(60)
-        self._check_laws(report)
-        return report
 
     def replay(self, letter: StoredLetter) -> Any:
         writer = UnitWriter(self.store.documents, self.store.documents.commit)

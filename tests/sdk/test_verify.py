@@ -151,6 +151,38 @@ def test_webhook_streams(tmp_path: Path, stream: str, message: str, severity: st
     assert [s for told, s in found.items() if message in told] == [severity]
 
 
+def test_a_backfill_stream_may_have_a_collection_with_both_bounds(tmp_path: Path) -> None:
+    history = STREAM.replace("poll", "backfill")
+    target = manifest_with(tmp_path, STREAM, history)
+    (finding,) = verify.check(target)
+    assert "has no backfill route" in finding.message
+    assert "Since(param=…, until=…)" in finding.cure
+    file = Path(target)
+    file.write_text(file.read_text().replace('id="id",', f'id="id", {SINCE}, until="to"),'))
+    assert verify.check(target) == []
+
+
+def test_an_upper_bound_without_a_lower_one_is_a_warning(tmp_path: Path) -> None:
+    bounds = SINCE.replace('param="since", ', 'until="to", ') + "),"
+    (finding,) = verify.check(manifest_with(tmp_path, 'id="id",', f'id="id", {bounds}'))
+    assert finding.severity == "warning"
+    assert "sends no lower bound" in finding.message
+
+
+def test_what_only_a_backfill_has_is_not_needed_by_a_poll(tmp_path: Path) -> None:
+    path = 'path="/{partition.region}/customers"'
+    (finding,) = verify.check(manifest_with(tmp_path, 'path="/customers"', path))
+    assert "only a backfill has partitions" in finding.message
+    params = 'path="/customers", params={"region": "{partition.region}"}'
+    assert verify.check(manifest_with(tmp_path, 'path="/customers"', params)) == []
+
+
+def test_partitions_belong_to_single_streams(tmp_path: Path) -> None:
+    old, new = 'base_url="https://api.acme.test"', 'base_url="https://api.acme.test/{partition.x}"'
+    found = [finding.message for finding in verify.check(manifest_with(tmp_path, old, new))]
+    assert any("{partition.x} stands where all streams look" in message for message in found)
+
+
 def test_a_loopback_permission_is_a_warning(tmp_path: Path) -> None:
     old, new = '["https://api.acme.test/*"]', '["https://api.acme.test/*", "http://127.0.0.1/*"]'
     (finding,) = verify.check(manifest_with(tmp_path, old, new))

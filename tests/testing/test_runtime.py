@@ -130,6 +130,19 @@ class TestACall:
         with connector_runtime(connector) as runtime, pytest.raises(RecordRejectedError):
             runtime.call("customers")
 
+    def test_with_bounds_is_one_of_the_backfill_route(self) -> None:
+        connector, told = routed(), []
+
+        @connector.backfill("customers")
+        def past(request: Any) -> sync.SyncPage:
+            told.append((request.from_, request.to, request.partition))
+            return sync.page()
+
+        day = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+        with connector_runtime(connector) as runtime:
+            runtime.call("customers", from_=day[0], to=day[1], partition={"region": "eu"})
+        assert told == [(*day, {"region": "eu"})]
+
     def test_is_for_routes(self) -> None:
         with (
             connector_runtime(acme()) as runtime,

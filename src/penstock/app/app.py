@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -54,6 +55,7 @@ from penstock.upstream.recording import RecordedEnoughError
 from penstock.vault.rotation import Rotated
 from penstock.vault.vault import Vault
 from penstock.work import replaying
+from penstock.work.backfilling import PartitionRunner
 from penstock.work.owner import Owner
 from penstock.work.probing import probe_stream, probe_url
 from penstock.work.replaying import ReplayReport
@@ -264,13 +266,7 @@ class App:
         its report, and the others run. Raises MendError for what a person must change first.
         """
         installation = self.wiring.installation(name)
-        connection = installation.connection
-        if connection.state is ConnectionState.PAUSED:
-            raise UsageError(
-                f"connection {name} is paused; `penstock connections resume {name}` first"
-            )
-        if connection.state is ConnectionState.NEEDS_REAUTH:
-            raise NeedsReauthError(connection.reason or f"{name} must be connected again")
+        check_runs(installation.connection)
         keys = [self._polled(installation, stream) for stream in streams]
         keys = keys or polls(installation.loaded.connector)
         start = Start(full=full, since=times.microseconds(since) if since else None)
@@ -304,6 +300,16 @@ class App:
     def backup(self, file: Path) -> Backup:
         """Copy the database to a new file while others write. Raises UsageError, DatabaseError."""
         return back_up(self.store, self.settings, file)
+
+    @contextmanager
+    def partitions(self, name: str, stop: Stop) -> Iterator[PartitionRunner]:
+        """What pulls partitions of a connection's backfills: behind its streams in the shared pace,
+        in any number of threads. Raises MendError for what a person must change first."""
+        installation = self.wiring.installation(name)
+        check_backfills(installation.connection)
+        secrets = self.wiring.secrets(name)
+        with self.wiring.client(installation, secrets, Priority.BACKFILL) as client:
+            yield PartitionRunner(self._runner(installation, client), stop)
 
     def confirm_deletes(self, name: str, stream: str, *, wait_s: float = 60.0) -> RunReport:
         """Make the deletes of a stream that wait for a person; those that came back stay.
@@ -463,6 +469,25 @@ class App:
 
     def _now(self) -> int:
         return times.microseconds(self.clock.now())
+
+
+def check_runs(connection: Connection) -> None:
+    """Raises UsageError or NeedsReauthError where nothing of the connection may run now."""
+    name = connection.name
+    if connection.state is ConnectionState.PAUSED:
+        raise UsageError(f"connection {name} is paused; `penstock connections resume {name}` first")
+    if connection.state is ConnectionState.NEEDS_REAUTH:
+        raise NeedsReauthError(connection.reason or f"{name} must be connected again")
+
+
+def check_backfills(connection: Connection) -> None:
+    """The same for backfills, which would pull and store nothing where a connection observes."""
+    check_runs(connection)
+    if connection.mode is ConnectionMode.OBSERVE:
+        raise UsageError(
+            f"connection {connection.name} observes, and a backfill would store nothing; "
+            f"`penstock connections set {connection.name} --live` first"
+        )
 
 
 def spent_secrets(connector: Connector) -> set[str]:

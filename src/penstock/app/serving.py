@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from penstock.app import upkeep
 from penstock.app.app import App
+from penstock.app.backfilling import Backfilling
 from penstock.clock import SharedClock
 from penstock.errors import PenstockError, UsageError
 from penstock.model import times
@@ -20,6 +21,7 @@ from penstock.sdk import loader
 from penstock.sdk.connector import Connector
 from penstock.store.rows import PlannedStream, WorkerRow
 from penstock.telemetry import event
+from penstock.work.backlog import Backlog
 from penstock.work.owner import Owner
 from penstock.work.pool import Pool
 from penstock.work.service import Chore, Service
@@ -49,6 +51,7 @@ class Serving:
     began: int = field(init=False)
     me: Owner = field(init=False, default_factory=Owner.of_this_process)
     pool: Pool = field(init=False)
+    backlog: Backlog = field(init=False)
     service: Service = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,7 +60,8 @@ class Serving:
         clock = self.app.clock
         self.began = self._now()
         self.pool = Pool(self.run_task, self.workers, freed=self._freed)
-        ticker = Ticker(self.app.store.agenda, self.pool, clock)
+        self.backlog = Backlog(self.app.store.backfills, clock)
+        ticker = Ticker(self.app.store.agenda, self.pool, clock, more=self.partitions)
         self.service = Service(ticker, self.chores(), clock, self.stop)
 
     def chores(self) -> list[Chore]:
@@ -95,11 +99,20 @@ class Serving:
     def run_task(self, task: Task) -> None:
         """Run what is due; what keeps it from running is written where the stream stands."""
         app = self.of(task.workspace)
+        if task.partition:
+            Backfilling(app).run(task, self.stop)
+            return
         try:
             app.run_due(task.connection, task.stream, self.stop)
         except PenstockError as error:
             self._cannot_run(task, error)
             raise
+
+    def partitions(self, now: int, limit: int) -> list[Task]:
+        """Partitions of backfills that are due: never so many that streams find no worker free."""
+        under_way = sum(1 for task in self.pool.tasks if task.partition)
+        most = max(1, self.workers // 2)
+        return self.backlog.due(now, min(limit, most - under_way))
 
     def of(self, workspace: str) -> App:
         """The app on another workspace; it waits no longer than the stop lets it."""

@@ -16,6 +16,8 @@ from typing import Annotated
 import typer
 
 from penstock.cli import (
+    backfill,
+    backfills,
     backup,
     check,
     connect,
@@ -94,6 +96,8 @@ app.add_typer(connections.app, name="connections")
 app.add_typer(secrets.app, name="secrets")
 app.command("run")(run.run)
 app.command("serve")(serve.serve)
+app.command("backfill")(backfill.backfill)
+app.add_typer(backfills.app, name="backfills")
 app.add_typer(streams.app, name="streams")
 app.add_typer(runs.app, name="runs")
 app.add_typer(documents.app, name="documents")

@@ -48,6 +48,9 @@ class Lane:
         self._description = description
 
         self._plan = Plan(description.block)
+        # msgspec looks at a class when it is first asked for, and two threads that ask at once
+        # crash the process (0.22): so it looks here.
+        msgspec.json.Decoder(self._plan.struct)
         self._visit = written(self._plan)
         self._has_lines = description.has_lines
         self._rules = tuple(

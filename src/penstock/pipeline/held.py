@@ -42,6 +42,10 @@ class _Held(msgspec.Struct, array_like=True):
     looks: dict[str, tuple[list[int], bytes]]
 
 
+_DECODER = msgspec.msgpack.Decoder(_Held)
+"""Made here, for two threads that make one at once crash the process (msgspec 0.22)."""
+
+
 def write(page: Page, redact: Redactor = NOTHING_HIDDEN) -> bytes:
     """The page as bytes, without the connection's secrets; its cursor and trail stand in the
     checkpoint."""
@@ -79,7 +83,7 @@ def write(page: Page, redact: Redactor = NOTHING_HIDDEN) -> bytes:
 def read(body: bytes, postmaster: Postmaster, cursor: Any) -> Page:
     """The page behind `write`, to be decided afresh."""
     plain = zstandard.ZstdDecompressor().decompress(body)
-    held = msgspec.msgpack.decode(plain, type=_Held)
+    held = _DECODER.decode(plain)
     candidates = [
         candidate._replace(payload=msgspec.json.decode(held.payloads[place]))
         if place in held.payloads

@@ -92,6 +92,10 @@ class Reading(msgspec.Struct, array_like=True):
             stage.look(stream).take(fields)
 
 
+_READING = msgspec.msgpack.Decoder(Reading)
+"""Made here, for two threads that make one at once crash the process (msgspec 0.22)."""
+
+
 class Answer:
     """What comes back for a page. It is unpacked by whoever wants it: meanwhile the process reads
     the next page."""
@@ -102,7 +106,7 @@ class Answer:
     def result(self) -> Reading | None:
         """Waits for it; None where there will be none."""
         body = self._body.result()
-        return None if body is None else msgspec.msgpack.decode(body, type=Reading)
+        return None if body is None else _READING.decode(body)
 
 
 class ReadingProcess:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.model.backfill import BackfillState
 from penstock.model.connection import Connection, ConnectionState
+from penstock.read.backfills import BackfillView
 from penstock.read.counts import Counts
 from penstock.read.deletes import WaitingDeletes
 from penstock.read.pulse import Pulse
@@ -17,6 +19,8 @@ SCARCE_BYTES = 1_000_000_000
 backup each may want as much."""
 
 QUIET_STATES = frozenset({"ok", "new"})
+STUCK = (BackfillState.PAUSED, BackfillState.FAILED)
+"""Of backfills: until somebody resumes or cancels them, nothing of them is pulled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ def findings(
     streams: list[StreamView],
     counts: Counts,
     deletes: tuple[WaitingDeletes, ...],
+    backfills: tuple[BackfillView, ...] = (),
 ) -> tuple[str, ...]:
     """Everything that wants attention, the most pressing first."""
     return (
@@ -78,6 +83,15 @@ def findings(
         *_letters(counts),
         *_drift(counts),
         *map(_waiting, deletes),
+        *(_stuck(one) for one in backfills if one.state in STUCK),
+    )
+
+
+def _stuck(backfill: BackfillView) -> str:
+    reason = f": {backfill.reason}" if backfill.reason else ""
+    return (
+        f"backfill {backfill.backfill_no} of {backfill.connection} {backfill.stream} is "
+        f"{backfill.state}{reason}; penstock backfills show {backfill.backfill_no}"
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from penstock.contracts.registry import contract
 from penstock.errors import UsageError
+from penstock.model.backfill import number_of
 from penstock.model.identity import as_text, from_text
 from penstock.model.shape import Shape
 from penstock.model.unit import DocumentState, LetterState
 from penstock.read import health
+from penstock.read.backfills import BackfillView, PartitionView
 from penstock.read.connections import ConnectionView
 from penstock.read.counts import Counts
 from penstock.read.deletes import WaitingDeletes
@@ -152,10 +154,10 @@ class ReadService:
         return RunView.of(run)
 
     def streams(self, connection: str | None = None) -> tuple[StreamView, ...]:
-        """Streams that ran or were set at least once."""
+        """Streams that ran or were set at least once; what backfills keep is told with those."""
         rows = self._store.streams.list(self._workspace, connection)
         its = {each.name: each for each in self._store.connections.list(self._workspace)}
-        views = (StreamView.of(row) for row in rows)
+        views = (StreamView.of(row) for row in rows if number_of(row.partition) is None)
         return tuple(v.under(its[v.connection]) if v.connection in its else v for v in views)
 
     def drifts(
@@ -195,6 +197,29 @@ class ReadService:
         waiting = self._store.sweeps.waiting(self._workspace, connection)
         return tuple(map(WaitingDeletes.of, waiting))
 
+    def backfills(
+        self, connection: str | None = None, *, limit: int = 50
+    ) -> tuple[BackfillView, ...]:
+        """Latest first."""
+        if connection is not None:
+            self.connection(connection)
+        rows = self._store.backfills.latest(
+            self._workspace, connection=connection, limit=_checked(limit)
+        )
+        return tuple(map(BackfillView.of, rows))
+
+    def backfill(self, backfill_no: int) -> BackfillView:
+        """One backfill by its number."""
+        row = self._store.backfills.get(self._workspace, backfill_no)
+        if row is None:
+            raise UsageError(f"there is no backfill {backfill_no}")
+        return BackfillView.of(row)
+
+    def partitions(self, backfill_no: int) -> tuple[PartitionView, ...]:
+        """The partitions of a backfill, in order."""
+        self.backfill(backfill_no)
+        return tuple(map(PartitionView.of, self._store.backfills.partitions(backfill_no)))
+
     def connections(self) -> tuple[ConnectionView, ...]:
         """All connections, by name."""
         rows = self._store.connections.list(self._workspace)
@@ -225,7 +250,9 @@ class ReadService:
         connections = self._store.connections.list(self._workspace)
         counts = self.counts()
         pulse = Pulse.of(self._store, self._workspace, vantage) if vantage else None
-        found = health.findings(facts, connections, list(self.streams()), counts, self.deletes())
+        found = health.findings(
+            facts, connections, list(self.streams()), counts, self.deletes(), self.backfills()
+        )
         return health.Health(
             workspace=self._workspace,
             store=facts,

@@ -19,6 +19,7 @@ from penstock.model.schedule import Schedule
 from penstock.sdk.connector import Connector
 from penstock.sdk.declared import Place, of_function
 from penstock.sdk.loader import ROUTE_FOLDERS, Loaded, load
+from penstock.sdk.past import Past, path_keys
 from penstock.sdk.stream import Stream
 from penstock.upstream import template
 from penstock.upstream.addresses import PRIVATE
@@ -82,11 +83,37 @@ def _poll_streams(loaded: Loaded) -> Iterator[Finding]:
 def _backfill_streams(loaded: Loaded) -> Iterator[Finding]:
     connector = loaded.connector
     for stream in connector.streams.values():
-        if stream.mode == "backfill" and stream.key not in connector.backfill_routes:
+        if stream.mode == "backfill" and Past.of(connector, stream.key) is None:
             yield _at(
                 stream.place,
                 f"backfill stream {stream.key} has no backfill route",
-                f'declare it: @{connector.key}.backfill("{stream.key}")',
+                f'declare it: @{connector.key}.backfill("{stream.key}"), or a collection with '
+                "Since(param=…, until=…)",
+            )
+
+
+def _slices(loaded: Loaded) -> Iterator[Finding]:
+    """What only a backfill gives is not needed by a poll, and an upper bound has a lower one."""
+    connector = loaded.connector
+    for mapping in connector.mappings.values():
+        endpoint, stream = mapping.endpoint, connector.streams.get(mapping.stream)
+        if endpoint is None or stream is None:
+            continue
+        since = endpoint.since
+        if since is not None and since.until is not None and not since.asks:
+            yield _at(
+                mapping.place,
+                f"Since of {mapping.stream} has until={since.until!r} and sends no lower bound, so "
+                "that it has no slice to ask for",
+                "name where the lower bound is sent: param= or header=",
+                "warning",
+            )
+        for key in sorted(path_keys(endpoint) if stream.mode == "poll" else ()):
+            yield _at(
+                mapping.place,
+                f"{{partition.{key}}} stands in the path of {mapping.stream}, and only a backfill "
+                "has partitions: its polls would fail",
+                "put it into params=, where it is left out, or give the stream a backfill route",
             )
 
 
@@ -269,7 +296,7 @@ def _templates(loaded: Loaded) -> Iterator[Finding]:
         try:
             names = template.names(parts)
         except PenstockError as error:
-            yield _at(place, error.message, "use settings, account, facts or parent")
+            yield _at(place, error.message, "use settings, account, facts, parent or partition")
             continue
         for scope, name in sorted(names):
             if scope == "parent" and not has_parent:
@@ -277,6 +304,12 @@ def _templates(loaded: Loaded) -> Iterator[Finding]:
                     place,
                     f"{{parent.{name}}} stands in a declaration without a parent",
                     'add parent="…", the stream whose documents this is fetched below',
+                )
+            if scope == "partition" and place is connector.place:
+                yield _at(
+                    place,
+                    f"{{partition.{name}}} stands where all streams look, and belongs to one",
+                    "put it into the declaration of a collection",
                 )
             if scope == "settings" and name not in members:
                 yield _at(
@@ -434,6 +467,7 @@ def _proven_deletes(loaded: Loaded) -> Iterator[Finding]:
 RULES: tuple[Rule, ...] = (
     _poll_streams,
     _backfill_streams,
+    _slices,
     _webhook_streams,
     _declared_streams,
     _route_files,

@@ -63,6 +63,7 @@ from penstock.store.tables import (
 
 _PART = backfill_partitions.c
 _ROW = stream_state.c
+_OVER = (PartitionState.DONE, PartitionState.CANCELED)
 _SUMS = [func.coalesce(func.sum(runs.c[name]), 0).label(name) for name in COUNTER_NAMES]
 
 
@@ -98,6 +99,14 @@ class SqlBackfills:
             backfills.c.workspace == workspace, backfills.c.backfill_no == backfill_no
         )
         return next(iter(self._stored(wanted)), None)
+
+    def state(self, workspace: str, backfill_no: int) -> BackfillState | None:
+        """Its state alone, None where there is none of that number."""
+        row = backfills.c
+        wanted = select(row.state).where(row.backfill_no == backfill_no, row.workspace == workspace)
+        with self._engines.reader.connect() as reading:
+            found = reading.scalar(wanted)
+        return None if found is None else BackfillState(found)
 
     def latest(
         self, workspace: str, *, connection: str | None = None, limit: int = 50
@@ -142,7 +151,11 @@ class SqlBackfills:
         """Begin an attempt, under the partition's lease: see the role."""
         with self._engines.writer.begin() as writing:
             found = _locked(writing, lease)
-            if found is None or not _may_begin(found, now):
+            if found is None:
+                return None
+            if not _may_begin(found, now):
+                if found.state in _OVER:  # it ended while the lease was reached for
+                    _forget(writing, found, _exactly(found.partition))
                 return None
             reached = writing.scalar(select(_ROW.unit_no).where(_is(lease)))
             attempts = found.attempts if reached == found.reached else 0
@@ -221,6 +234,8 @@ class SqlBackfills:
             running = _lock(writing, backfill_no, workspace)
             if running is None or running.state in ENDED:
                 return False
+            # With the leases gone first, whoever was about to commit has, and is counted.
+            _forget(writing, running, lambda name: _begins(name, partition_name(backfill_no, "")))
             counted = _counted(writing, [backfill_no])
             for partition, counters in counted.items():
                 same = and_(_PART.backfill_no == backfill_no, _PART.partition == partition)
@@ -230,7 +245,6 @@ class SqlBackfills:
             ended = {"state": PartitionState.CANCELED, "finished_at": now, "next_try_at": None}
             left = and_(_PART.backfill_no == backfill_no, _PART.state != PartitionState.DONE)
             writing.execute(update(backfill_partitions).where(left).values(ended))
-            _forget(writing, running, lambda name: _begins(name, partition_name(backfill_no, "")))
             canceled = {"state": BackfillState.CANCELED, "reason": None, "finished_at": now}
             _set_backfill(writing, backfill_no, canceled)
         return True

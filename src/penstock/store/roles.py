@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from penstock.model.backfill import NewBackfill, PartitionEnd, Slice
+from penstock.model.backfill import BackfillState, NewBackfill, PartitionEnd, Slice
 from penstock.model.column import SqlView
 from penstock.model.connection import Connection, ConnectionMode, ConnectionState, StreamState
 from penstock.model.notice import Notice, StoredNotice
@@ -504,6 +504,9 @@ class Backfills(Protocol):
 
     def get(self, workspace: str, backfill_no: int) -> StoredBackfill | None: ...
 
+    def state(self, workspace: str, backfill_no: int) -> BackfillState | None:
+        """Its state alone: asked for after every page of a partition."""
+
     def latest(
         self, workspace: str, *, connection: str | None = None, limit: int = 50
     ) -> list[StoredBackfill]:
@@ -526,7 +529,8 @@ class Backfills(Protocol):
     def begin(self, lease: Lease, *, most_attempts: int, now: int) -> StoredPartition | None:
         """Begin an attempt, under the partition's lease: attempts + 1, or 1 where the attempt
         before got further than where it began. None where there is nothing to begin: paused,
-        ended, not yet due, or parked just now, after `most_attempts` that died.
+        ended, not yet due, or parked just now, after `most_attempts` that died. Of a partition that
+        is done or canceled the row of the streams goes, which the lease may just have made.
         """
 
     def end(self, lease: Lease, end: PartitionEnd, *, now: int) -> None:

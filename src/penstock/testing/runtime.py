@@ -164,15 +164,21 @@ class ConnectorRuntime:
         full: bool = False,
         from_: datetime | None = None,
         to: datetime | None = None,
+        partition: Mapping[str, str] | None = None,
     ) -> Call:
-        """Call a stream's route once, with this resume point; what it raises is raised."""
-        connector = self._installation.loaded.connector
-        route = connector.sync_routes.get(stream) or connector.backfill_routes.get(stream)
+        """Call a stream's route once, with this resume point; what it raises is raised.
+
+        from_, to, partition: of a backfill, whose route is called where the stream has one.
+        """
+        installation = replace(self._installation, partition=partition or {})
+        connector = installation.loaded.connector
+        live, past = connector.sync_routes.get(stream), connector.backfill_routes.get(stream)
+        route = live or past if from_ is None else past or live
         if route is None:
             raise ConnectorError(f"stream {stream} has no route to call; `run` serves collections")
         with self._client() as client:
             host = self._host(stream, client)
-            asked = self._installation.request(
+            asked = installation.request(
                 stream,
                 Http(host),
                 self.clock.now(),

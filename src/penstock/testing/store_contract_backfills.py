@@ -59,6 +59,8 @@ class BackfillsContract(StoreCase):
         assert ledger.latest("default", connection="other") == []
         assert ledger.get("default", other) is None
         assert ledger.get("theirs", other) is not None
+        assert ledger.state("theirs", other) is BackfillState.RUNNING
+        assert ledger.state("default", other) is None
 
     def test_a_removed_connection_takes_its_backfills_along(self) -> None:
         number = self.backfill(1)
@@ -164,6 +166,9 @@ class BackfillsContract(StoreCase):
         assert self.try_to_begin(number, 0) is None
         self.end(self.begin(number, 1), DONE)
         assert self.try_to_begin(number, 1) is None
+        assert [row.partition for row in self.store.streams.list("default")] == self.names(
+            number, 0
+        )
         lost = Lease("default", "acme", "invoices", "w", 1, UNTIL, "backfill/999/2026-01-01")
         assert self.store.backfills.begin(lost, most_attempts=3, now=NOW) is None
 
@@ -260,6 +265,7 @@ class BackfillsContract(StoreCase):
         assert self.store.backfills.pause("default", number, reason="by hand")
         paused = self.stored(number)
         assert (paused.state, paused.reason) == (BackfillState.PAUSED, "by hand")
+        assert self.store.backfills.state("default", number) is BackfillState.PAUSED
         assert not self.store.backfills.pause("default", number, reason=None)
         self.end(lease, PartitionEnd(PartitionState.WAITING))
         assert self.due() == []

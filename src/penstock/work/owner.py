@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -50,6 +51,14 @@ class Owner:
         if self.boot != here.boot:
             return True
         return start_of(self.pid) != (self.started or None)
+
+
+def dead_among(owners: Iterable[str]) -> frozenset[str]:
+    """Those of the owners' texts that certainly hold nothing any more, as far as this host can
+    tell."""
+    here = Owner.of_this_process()
+    parsed = ((text, Owner.parse(text)) for text in set(owners))
+    return frozenset(text for text, owner in parsed if owner is not None and owner.is_dead(here))
 
 
 def start_of(pid: int) -> str | None:

@@ -36,6 +36,12 @@ class Pool:
         """How many more tasks would begin at once."""
         return self.slots - self.busy
 
+    @property
+    def tasks(self) -> list[Task]:
+        """What is under way."""
+        with self._lock:
+            return list(self._under_way)
+
     def offer(self, task: Task) -> bool:
         """Begin a task; False where it is under way or there is no room."""
         with self._lock:

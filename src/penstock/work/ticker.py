@@ -11,7 +11,7 @@ from penstock.clock import Clock
 from penstock.model import times
 from penstock.store.roles import Agenda
 from penstock.store.rows import DueStream
-from penstock.work.owner import Owner
+from penstock.work.owner import dead_among
 from penstock.work.task import Task
 
 LOOK_S = 1.0
@@ -69,9 +69,8 @@ class Ticker:
         if self.clock.monotonic() - self.looked_for_dead < DEAD_S:
             return []
         self.looked_for_dead = self.clock.monotonic()
-        me = Owner.of_this_process()
         held = self.agenda.held(now, 10_000)
-        dead = {text for text in {row.lease_owner for row in held} if _is_dead(text, me)}
+        dead = dead_among(row.lease_owner for row in held)
         return [row for row in held if row.lease_owner in dead]
 
     def _offer(self, tasks: list[Task], room: int) -> int:
@@ -85,8 +84,3 @@ class Ticker:
 
 def _task(due: DueStream) -> Task:
     return Task(due.workspace, due.connection, due.stream)
-
-
-def _is_dead(text: str, me: Owner) -> bool:
-    owner = Owner.parse(text)
-    return owner is not None and owner.is_dead(me)
