@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ FILE = "penstock.toml"
 WORKSPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 READING_PROCESS = ("auto", "off")
+DAYS = re.compile(r"[1-9][0-9]{0,4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Settings:
     machine has a second core; "off" keeps everything in one process. private_networks: networks,
     separated by commas, that connections may reach although they are not public. proxy: URL of an
     HTTP proxy that connections go through, or None; the environment's own proxy variables have no
-    say.
+    say. keep_pages_days: how long archived responses are kept, a whole number; None: for ever.
     """
 
     database: str = "sqlite:///penstock.db"
@@ -42,10 +44,16 @@ class Settings:
     reading_process: str = "auto"
     private_networks: str = ""
     proxy: str | None = field(default=None, repr=False)
+    keep_pages_days: str | None = None
 
     @property
     def reads_beside(self) -> bool:
         return self.reading_process == "auto" and (os.cpu_count() or 1) > 1
+
+    @property
+    def keeps_pages(self) -> timedelta | None:
+        """How long archived responses are kept, None: for ever."""
+        return None if self.keep_pages_days is None else timedelta(days=int(self.keep_pages_days))
 
 
 def load(
@@ -69,6 +77,11 @@ def load(
     if settings.reading_process not in READING_PROCESS:
         raise UsageError(
             f"reading_process {settings.reading_process!r} must be {' or '.join(READING_PROCESS)}"
+        )
+    if settings.keep_pages_days is not None and not DAYS.fullmatch(settings.keep_pages_days):
+        raise UsageError(
+            f"keep_pages_days {settings.keep_pages_days!r} must be a whole number of days, 1 or "
+            "more; without it archived pages are kept for ever"
         )
     return settings
 

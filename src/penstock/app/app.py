@@ -7,12 +7,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from penstock.app import deriving
 from penstock.app.wiring import Say, Wiring, open_store, open_vault
 from penstock.clock import Clock, SharedClock
 from penstock.config import Settings
@@ -22,6 +28,7 @@ from penstock.model.connection import Account, Connection, ConnectionMode, Conne
 from penstock.model.pace import Priority
 from penstock.model.standing import Condition, Standing
 from penstock.model.token import TOKENS
+from penstock.pipeline.derivation import Deriver
 from penstock.pipeline.discovery import discover, the_one
 from penstock.pipeline.pull import Progress, Start
 from penstock.pipeline.reading import Installation
@@ -33,6 +40,7 @@ from penstock.sdk import settings as sdk_settings
 from penstock.sdk.connector import Connector
 from penstock.sdk.verify import Finding
 from penstock.store.roles import Store
+from penstock.store.rows import Forgotten
 from penstock.upstream.client import Client
 from penstock.upstream.consent import Callback
 from penstock.upstream.grant import Grant, OwnTokens
@@ -43,13 +51,24 @@ from penstock.upstream.recording import RecordedEnoughError
 from penstock.vault.rotation import Rotated
 from penstock.vault.vault import Vault
 from penstock.work import replaying
+from penstock.work.crew import Alone, Crew, OnDask, Processes
 from penstock.work.probing import probe_stream, probe_url
+from penstock.work.rederiving import SPAN, Rederiver, RederiveReport
 from penstock.work.replaying import ReplayReport
 from penstock.work.runner import RunReport, StreamRunner
 from penstock.work.sources import SourceMaker, polls
 from penstock.work.stop import Stop
 
-__all__ = ["App", "Finding", "Findings", "Progress", "ReplayReport", "RunReport", "check"]
+__all__ = [
+    "App",
+    "Finding",
+    "Findings",
+    "Progress",
+    "RederiveReport",
+    "ReplayReport",
+    "RunReport",
+    "check",
+]
 
 
 def check(target: str) -> list[Finding]:
@@ -331,6 +350,78 @@ class App:
             self.store, self.settings.workspace, letter, connection, stream, reason
         )
         return replaying.run(self.store, letters, self._replayer, self.clock, progress)
+
+    def rederive(
+        self,
+        name: str,
+        stream: str,
+        *,
+        dry_run: bool,
+        processes: int | None = None,
+        scheduler: str | None = None,
+        wait_s: float = 60.0,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> RederiveReport:
+        """Run today's mapping and contract over a stream's archived records; the provider is not
+        asked. dry_run: only show what differs; else it is written as new versions.
+
+        processes: how many derive at once, as many as there are cores unless told. scheduler: the
+        address of a Dask scheduler, whose workers do it. Raises UsageError, what a connector must
+        mend, StreamBusyError, and what ends a run.
+        """
+        installation = self.wiring.installation(name)
+        installation.loaded.connector.stream(stream)
+        if not dry_run and installation.connection.mode is ConnectionMode.OBSERVE:
+            raise UsageError(f"{name} observes, and nothing of it is stored; add --dry-run")
+        crew = self._crew(installation, stream, processes, scheduler, keeps=not dry_run)
+        try:
+            rederiver = Rederiver(self.store, installation, stream, crew, self.clock, progress)
+            return rederiver.preview() if dry_run else rederiver.apply(wait_s=wait_s)
+        finally:
+            crew.close()
+
+    def forget_pages(self) -> Forgotten:
+        """Empty the bodies of pages that are older than the setting keep_pages_days; none without
+        it. What came of their records stays, and cannot be derived once more."""
+        keeps = self.settings.keeps_pages
+        total = Forgotten(0, 0, 0)
+        while keeps is not None and total.last is not None:
+            before = times.microseconds(self.clock.now() - keeps)
+            place = {"before": before, "after": total.last}
+            some = self.store.archive.forget(self.settings.workspace, **place)
+            total = Forgotten(total.pages + some.pages, total.bytes + some.bytes, some.last)
+        return total
+
+    def _crew(
+        self,
+        installation: Installation,
+        stream: str,
+        processes: int | None,
+        scheduler: str | None,
+        *,
+        keeps: bool,
+    ) -> Crew:
+        """Small stores are not worth the start of a process."""
+        loaded = installation.loaded
+        task = partial(
+            deriving.derive,
+            deriving.Assignment(
+                database=self.settings.database,
+                connection=msgspec.json.encode(installation.connection),
+                target=loaded.target,
+                code=loaded.code,
+                stream=stream,
+                path=tuple(sys.path),
+                keeps=keeps,
+            ),
+        )
+        if scheduler is not None:
+            return OnDask(task, scheduler)
+        size = os.cpu_count() or 1 if processes is None else processes
+        if size > 1 and (processes is not None or self.store.archive.last() > SPAN):
+            return Processes(task, size)
+        archive, documents = self.store.archive, self.store.documents
+        return Alone(Deriver(installation, stream, archive, documents, self.clock, keeps=keeps))
 
     def _runner(self, installation: Installation, client: Client) -> StreamRunner:
         heads_of, beside = self.store.documents.heads, self.settings.reads_beside

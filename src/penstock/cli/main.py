@@ -31,6 +31,7 @@ from penstock.cli import (
     output,
     probe,
     record,
+    rederive,
     run,
     runs,
     secrets,
@@ -94,6 +95,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(documents.app, name="documents")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(letters.app, name="dead-letters")
+app.command("rederive")(rederive.rederive)
 app.command("drift")(drift.drift)
 app.add_typer(deletes.app, name="deletes")
 app.add_typer(database.app, name="db")
