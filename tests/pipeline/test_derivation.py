@@ -178,13 +178,6 @@ def test_a_letter_that_came_of_it_is_replayed_once_the_mapping_is_mended(plant: 
     assert counts(preview(plant)) == {"unchanged": 3}
 
 
-def test_a_mapping_that_raises_everywhere_is_stopped_before_it_drains_the_stream(
-    plant: Plant,
-) -> None:
-    remap(plant, by_code)
-    assert counts(preview(plant)) == {"rejected": 3}
-
-
 def test_what_the_permissions_do_not_allow_now_is_said(make_plant: MakePlant, plant: Plant) -> None:
     connector = acme()
     connector.permissions = type(connector.permissions)(
