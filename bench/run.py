@@ -25,15 +25,17 @@ import faults
 import figures
 import pace
 import peers
+import rederive
 from faults import Stood
 from figures import SIDE_BY_SIDE, Figure, Paced, Run
 from ingests import ingest, provider, say, series, sustained, workspace
 from peers import HERE, Peer
 from process import BenchError, run
+from rederive import Rederived
 
 WORK = HERE.parent / "bench-work"
 LOG = WORK / "bench.log"
-NAMES = ("floor", "dlt", "dlt_best", "penstock", "startup", "pace", "faults")
+NAMES = ("floor", "dlt", "dlt_best", "penstock", "startup", "rederive", "pace", "faults")
 MILLION = 1_000_000
 PAGE = 1_000
 STARTS = 5
@@ -78,6 +80,9 @@ def document(args: argparse.Namespace) -> dict[str, Any]:
         found += figures.million(of_million, rate)
     if "startup" in wanted:
         found += startup()
+    records = SIDE_BY_SIDE if args.quick else args.records
+    rederived = derived_again(records) if "rederive" in wanted else []
+    found += figures.rederive(rederived)
     paced = shared_pace(quick=args.quick) if "pace" in wanted else []
     found += figures.pace(paced)
     stood = all_faults() if "faults" in wanted and not args.quick else []
@@ -87,6 +92,7 @@ def document(args: argparse.Namespace) -> dict[str, Any]:
         "machine": machine(),
         "figures": [figure.as_json() for figure in found],
         "runs": [run.as_json() for run in runs],
+        "rederived": [one.as_json() for one in rederived],
         "paced": [paced.as_json() for paced in paced],
         "faults": [one.as_json() for one in stood],
     }
@@ -94,7 +100,7 @@ def document(args: argparse.Namespace) -> dict[str, Any]:
 
 def compared(records: int, wanted: tuple[str, ...]) -> list[Run]:
     """The wanted peers, measured on the same records."""
-    if not set(wanted) - {"startup", "pace", "faults"}:
+    if not set(wanted) - {"startup", "rederive", "pace", "faults"}:
         return []
     with provider(records) as url, workspace(WORK) as directory:
         return series(contestants(wanted, url), records, url, directory)
@@ -134,6 +140,12 @@ def startup() -> list[Figure]:
         except BenchError as error:
             say(f"start-up: {error}")
     return figures.startup(helps, pages)
+
+
+def derived_again(records: int) -> list[Rederived]:
+    """penstock alone: all records through another mapping."""
+    with provider(records) as url, workspace(WORK) as directory:
+        return rederive.by_one_and_two(records, url, directory)
 
 
 def shared_pace(*, quick: bool) -> list[Paced]:

@@ -139,8 +139,9 @@ def changes(before: Any, after: Any, path: str = "") -> Iterator[Change]:
         return
     if isinstance(before, dict) and isinstance(after, dict):
         for name in dict.fromkeys((*before, *after)):
-            below = f"{path}/{_escaped(name)}"
-            yield from changes(before.get(name), after.get(name), below)
+            old, new = before.get(name), after.get(name)
+            if old != new:
+                yield from changes(old, new, f"{path}/{_escaped(name)}")
     elif isinstance(before, list) and isinstance(after, list):
         for place in range(max(len(before), len(after))):
             yield from changes(_at(before, place), _at(after, place), f"{path}/*")
