@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from faults import Stood
+    from rederive import Rederived
 
 SIDE_BY_SIDE = 20_000
 """Records on which all peers meet, second run included: dlt's takes minutes on more."""
@@ -213,6 +214,17 @@ def faults(stood: Sequence[Stood]) -> list[Figure]:
         )
         for peer, count in of_each.items()
     ]
+
+
+def rederive(looks: Sequence[Rederived]) -> list[Figure]:
+    """The whole command with two processes, over that with one."""
+    seconds = {look.processes: look.seconds for look in looks}
+    if not looks:
+        return []
+    one, two = seconds.get(1), seconds.get(2)
+    ratio = round(one / two, 2) if one and two else None
+    name = f"rederive by two processes/one, {looks[0].records} records"
+    return [Figure(name, ratio, "times", 1.6, at_least=True)]
 
 
 def startup(help_seconds: float | None, page_seconds: float | None) -> list[Figure]:

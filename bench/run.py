@@ -29,18 +29,20 @@ import figures
 import latency
 import pace
 import peers
+import rederive
 import stored
 from faults import Stood
 from figures import SIDE_BY_SIDE, Figure, Paced, Run, Slow
 from ingests import ingest, provider, say, series, sustained, workspace
 from peers import HERE, Peer
 from process import BenchError, run
+from rederive import Rederived
 
 WORK = HERE.parent / "bench-work"
 LOG = WORK / "bench.log"
 ON_POSTGRES = ("floor_pg", "dlt_pg", "dlt_pg_best", "penstock_pg", "latency")
 NAMES = (
-    *("floor", "dlt", "dlt_best", "penstock", "startup", "pace", "faults"),
+    *("floor", "dlt", "dlt_best", "penstock", "startup", "rederive", "pace", "faults"),
     *ON_POSTGRES,
 )
 PEERS = {name for name in NAMES if name.startswith(("floor", "dlt", "penstock"))}
@@ -107,6 +109,9 @@ def document(args: argparse.Namespace) -> dict[str, Any]:
             found += figures.stored(of_many)
     if "startup" in wanted:
         found += startup()
+    records = SIDE_BY_SIDE if args.quick else args.records
+    rederived = derived_again(records) if "rederive" in wanted else []
+    found += figures.rederive(rederived)
     paced = shared_pace(quick=args.quick) if "pace" in wanted else []
     found += figures.pace(paced)
     slow = two_streams(quick=args.quick) if "latency" in wanted else []
@@ -118,6 +123,7 @@ def document(args: argparse.Namespace) -> dict[str, Any]:
         "machine": machine(),
         "figures": [figure.as_json() for figure in found],
         "runs": [run.as_json() for run in runs],
+        "rederived": [one.as_json() for one in rederived],
         "paced": [paced.as_json() for paced in paced],
         "latency": [one.as_json() for one in slow],
         "faults": [one.as_json() for one in stood],
@@ -197,6 +203,12 @@ def startup() -> list[Figure]:
         except BenchError as error:
             say(f"start-up: {error}")
     return figures.startup(helps, pages)
+
+
+def derived_again(records: int) -> list[Rederived]:
+    """penstock alone: all records through another mapping."""
+    with provider(records) as url, workspace(WORK) as directory:
+        return rederive.by_one_and_two(records, url, directory)
 
 
 def shared_pace(*, quick: bool) -> list[Paced]:

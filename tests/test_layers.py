@@ -68,6 +68,7 @@ BREACHES = {
     "drivers": ("read/curious.py", "import sqlite3"),
     "web": ("read/curious.py", "import starlette"),
     "typer": ("read/curious.py", "import typer"),
+    "dask": ("read/curious.py", "import distributed"),
 }
 
 

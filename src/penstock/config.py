@@ -24,7 +24,7 @@ CHOICES = {"reading_process": ("auto", "off"), "log": ("text", "json")}
 
 
 DAYS = re.compile(r"[1-9][0-9]{0,4}")
-KEPT = ("keep_runs_days", "keep_letters_days")
+KEPT = ("keep_runs_days", "keep_letters_days", "keep_pages_days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Settings:
     HTTP proxy that connections go through, or None; the environment's own proxy variables have no
     say. log: "text" shows warnings to a person, "json" writes one object a line for each event.
     notify: a URL or a command that is told once of each cause for worry, None for nobody.
-    keep_runs_days, keep_letters_days: how long runs that changed nothing and closed dead letters
-    are kept, whole numbers; None: for ever.
+    keep_runs_days, keep_letters_days, keep_pages_days: how long runs that changed nothing, closed
+    dead letters and archived responses are kept, whole numbers; None: for ever.
     """
 
     database: str = "sqlite:///penstock.db"
@@ -54,6 +54,7 @@ class Settings:
     notify: str | None = field(default=None, repr=False)
     keep_runs_days: str | None = None
     keep_letters_days: str | None = None
+    keep_pages_days: str | None = None
 
     @property
     def reads_beside(self) -> bool:

@@ -43,18 +43,18 @@ def test_nothing_goes_before_its_time_and_then_all_of_it(store, monkeypatch):
     clock = ManualClock()
     retainer = Retainer(store, Retention.of_days("30", "7"), clock)
     clock.advance(7 * DAY)
-    assert retainer.tick() == {"runs": 0, "letters": 0}
+    assert retainer.tick() == {"runs": 0, "letters": 0, "pages": 0}
     clock.advance(1)
-    assert retainer.tick() == {"runs": 0, "letters": 3}
+    assert retainer.tick() == {"runs": 0, "letters": 3, "pages": 0}
     clock.advance(23 * DAY)
-    assert retainer.tick() == {"runs": 3, "letters": 0}
+    assert retainer.tick() == {"runs": 3, "letters": 0, "pages": 0}
 
 
 def test_without_a_setting_everything_is_kept(store):
     clock = ManualClock()
     clock.advance(10_000 * DAY)
-    retainer = Retainer(store, Retention.of_days(None, None), clock)
-    assert retainer.tick() == {"runs": 0, "letters": 0}
+    retainer = Retainer(store, Retention.of_days(), clock)
+    assert retainer.tick() == {"runs": 0, "letters": 0, "pages": 0}
     assert len(store.runs.list("default")) == 3
 
 

@@ -8,13 +8,19 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from penstock.app import deriving
 from penstock.app.backing_up import Backup, back_up
 from penstock.app.wiring import Say, Wiring, keep_views, open_store, open_vault
 from penstock.clock import Clock, SharedClock, SystemClock
@@ -31,6 +37,7 @@ from penstock.model.connection import Account, Connection, ConnectionMode, Conne
 from penstock.model.pace import Priority
 from penstock.model.standing import Condition, Standing
 from penstock.model.token import TOKENS
+from penstock.pipeline.derivation import Deriver
 from penstock.pipeline.discovery import discover, the_one
 from penstock.pipeline.pull import Progress, Start
 from penstock.pipeline.reading import Installation
@@ -56,14 +63,25 @@ from penstock.vault.rotation import Rotated
 from penstock.vault.vault import Vault
 from penstock.work import replaying
 from penstock.work.backfilling import PartitionRunner
+from penstock.work.crew import Alone, Crew, OnDask, Processes
 from penstock.work.owner import Owner
 from penstock.work.probing import probe_stream, probe_url
+from penstock.work.rederiving import SPAN, Rederiver, RederiveReport
 from penstock.work.replaying import ReplayReport
 from penstock.work.runner import RunReport, StreamRunner
 from penstock.work.sources import SourceMaker, polls
 from penstock.work.stop import Stop
 
-__all__ = ["App", "Finding", "Findings", "Progress", "ReplayReport", "RunReport", "check"]
+__all__ = [
+    "App",
+    "Finding",
+    "Findings",
+    "Progress",
+    "RederiveReport",
+    "ReplayReport",
+    "RunReport",
+    "check",
+]
 
 
 def check(target: str) -> list[Finding]:
@@ -365,6 +383,66 @@ class App:
             self.store, self.settings.workspace, letter, connection, stream, reason
         )
         return replaying.run(self.store, letters, self._replayer, self.clock, progress)
+
+    def rederive(
+        self,
+        name: str,
+        stream: str,
+        *,
+        dry_run: bool,
+        processes: int | None = None,
+        scheduler: str | None = None,
+        wait_s: float = 60.0,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> RederiveReport:
+        """Run today's mapping and contract over a stream's archived records; the provider is not
+        asked. dry_run: only show what differs; else it is written as new versions.
+
+        processes: how many derive at once, as many as there are cores unless told. scheduler: the
+        address of a Dask scheduler, whose workers do it. Raises UsageError, what a connector must
+        mend, StreamBusyError, and what ends a run.
+        """
+        installation = self.wiring.installation(name)
+        installation.loaded.connector.stream(stream)
+        if not dry_run and installation.connection.mode is ConnectionMode.OBSERVE:
+            raise UsageError(f"{name} observes, and nothing of it is stored; add --dry-run")
+        crew = self._crew(installation, stream, processes, scheduler, keeps=not dry_run)
+        try:
+            rederiver = Rederiver(self.store, installation, stream, crew, self.clock, progress)
+            return rederiver.preview() if dry_run else rederiver.apply(wait_s=wait_s)
+        finally:
+            crew.close()
+
+    def _crew(
+        self,
+        installation: Installation,
+        stream: str,
+        processes: int | None,
+        scheduler: str | None,
+        *,
+        keeps: bool,
+    ) -> Crew:
+        """Small stores are not worth the start of a process."""
+        loaded = installation.loaded
+        task = partial(
+            deriving.derive,
+            deriving.Assignment(
+                database=self.settings.database,
+                connection=msgspec.json.encode(installation.connection),
+                target=loaded.target,
+                code=loaded.code,
+                stream=stream,
+                path=tuple(sys.path),
+                keeps=keeps,
+            ),
+        )
+        if scheduler is not None:
+            return OnDask(task, scheduler)
+        size = os.cpu_count() or 1 if processes is None else processes
+        if size > 1 and (processes is not None or self.store.archive.last() > SPAN):
+            return Processes(task, size)
+        archive, documents = self.store.archive, self.store.documents
+        return Alone(Deriver(installation, stream, archive, documents, self.clock, keeps=keeps))
 
     def _runner(self, installation: Installation, client: Client) -> StreamRunner:
         heads_of, beside = self.store.documents.heads, self.settings.reads_beside

@@ -19,8 +19,8 @@ def chores(app: App) -> list[Chore]:
     """Of all workspaces, each in a thread of its own. Raises UsageError for a `notify` that cannot
     work, so that it is known at the start."""
     settings = app.settings
-    retention = Retention.of_days(settings.keep_runs_days, settings.keep_letters_days)
-    retainer = Retainer(app.store, retention, app.clock)
+    days = (settings.keep_runs_days, settings.keep_letters_days, settings.keep_pages_days)
+    retainer = Retainer(app.store, Retention.of_days(*days), app.clock)
     chores = [Chore("retain", RETAIN_S, Aside("retain", retainer.tick))]
     if settings.notify is not None:
         notifier = Notifier(app.store, told_by(settings.notify), app.clock)

@@ -75,7 +75,7 @@ class Wiring:
         connector, connection = installation.loaded.connector, installation.connection
         values = installation.values
         return Client(
-            base_url=template.url(connector.base_url, values),
+            base_url=installation.base_url,
             auth=InTurn(connector.auth),
             credentials=self.credentials(installation, secrets, tokens or self.tokens(connection)),
             auth_hosts=tuple(Pattern.parse(host) for host in _filled(connector.auth_hosts, values)),

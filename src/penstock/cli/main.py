@@ -36,6 +36,7 @@ from penstock.cli import (
     output,
     probe,
     record,
+    rederive,
     run,
     runs,
     secrets,
@@ -104,6 +105,7 @@ app.add_typer(documents.app, name="documents")
 app.command("export")(export.export)
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(letters.app, name="dead-letters")
+app.command("rederive")(rederive.rederive)
 app.command("drift")(drift.drift)
 app.add_typer(deletes.app, name="deletes")
 app.add_typer(database.app, name="db")

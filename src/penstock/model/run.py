@@ -25,6 +25,8 @@ class RunKind(StrEnum):
     REPLAY = "replay"
     DELETES = "deletes"
     """Nothing is fetched: deletes that a person confirmed are made."""
+    REDERIVE = "rederive"
+    """Nothing is fetched: archived records went through today's mapping and contract."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,8 @@ class ArchivedPage:
     """One response as received, compressed.
 
     url: without credentials. body: zstd; sha256 and size are of the bytes before compression.
+    asked: JSON, of the first response of a unit: what a route was called with, or which parent the
+    page was fetched below; None where the connector alone knows how to read it.
     """
 
     url: str
@@ -146,6 +148,7 @@ class ArchivedPage:
     sha256: bytes
     size: int
     body: bytes
+    asked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +213,9 @@ class UnitOfWork:
     unit_no: int = 0
     pages: tuple[ArchivedPage, ...] = ()
     """The responses this unit came from; versions and letters point at the first one."""
+    page_no: int | None = None
+    """In place of pages: the archived one that its records were derived from once more. They tell
+    nothing new, so no letter is superseded by them."""
     versions: tuple[NewVersion, ...] = ()
     marks: tuple[MovedMarks, ...] = ()
     letters: tuple[NewLetter, ...] = ()

@@ -15,7 +15,9 @@ class Candidate(NamedTuple):
     stream: the one the record was handed over for. accepted: None for a delete. raw_mark: 16 bytes
     over raw and mapping, None where the same raw need not mean the same outcome. payload: what a
     route submitted without a raw record, for the letter should the store refuse it. page_index:
-    where the record stands in its page, and where the stage has its raw bytes.
+    where the record stands in its page, and where the stage has its raw bytes. replaces: the
+    version_no it was derived from once more: it counts only in the place of that one, whatever the
+    marks say (0: only where there is nothing); None for what a source has shown.
     """
 
     document_id: bytes
@@ -31,6 +33,7 @@ class Candidate(NamedTuple):
     raw_mark: bytes | None
     payload: Any
     page_index: int | None
+    replaces: int | None = None
 
     @property
     def gone(self) -> Gone | None:

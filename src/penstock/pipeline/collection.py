@@ -217,6 +217,7 @@ class CollectionSource:
             listed = wire.decode_records([one.raw for one in begun.fresh])
             whole = self.completion.of(listed)
             self.reader.read_whole(begun.stage, begun.fresh, whole, received_at)
+            begun.stage.whole = True
         elif reading is None:
             self.reader.read(begun.stage, begun.fresh, received_at)
         else:

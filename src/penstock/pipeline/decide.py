@@ -136,11 +136,18 @@ def _verdict(candidate: Candidate, head: Head | None) -> Verdict:
         return Verdict(UNCHANGED, 0) if gone else Verdict(CREATED, 1)
     if head.state == LIVE and _hash(candidate) == head.payload_hash:
         return Verdict(UNCHANGED, head.version)
-    if older(candidate, head):
+    if _is_late(candidate, head):
         return Verdict(STALE, head.version)
     if gone and head.state != LIVE:
         return Verdict(UNCHANGED, head.version)
     return Verdict(CREATED if head.state == GRAVE else UPDATED, head.version + 1)
+
+
+def _is_late(candidate: Candidate, head: Head) -> bool:
+    """Whether the head stands for news that the candidate has not seen."""
+    if candidate.replaces is not None:
+        return head.state == GRAVE or candidate.replaces != head.version_no
+    return older(candidate, head)
 
 
 def _identity_conflict(candidate: Candidate, head: Head) -> Rejection | None:
@@ -252,8 +259,11 @@ def _grave(candidate: Candidate) -> NewVersion:
 def moved_marks(candidate: Candidate, head: Head) -> MovedMarks | None:
     """An unchanged document's marks move forward, never back.
 
-    as_of counts only where the provider gives no marks of its own.
+    as_of counts only where the provider gives no marks of its own. A record that was derived once
+    more tells nothing new of its age: only what it was read with is noted.
     """
+    if candidate.replaces is not None:
+        return _derived_again(candidate, head)
     if older(candidate, head):
         return None
     version, changed = candidate.source_version, candidate.source_updated_at
@@ -275,10 +285,19 @@ def moved_marks(candidate: Candidate, head: Head) -> MovedMarks | None:
     )
 
 
+def _derived_again(candidate: Candidate, head: Head) -> MovedMarks | None:
+    raw_mark = candidate.raw_mark
+    late = _is_late(candidate, head) or candidate.accepted is None
+    if late or raw_mark is None or raw_mark == head.raw_mark:
+        return None
+    marks = (head.source_version, head.source_updated_at, head.as_of)
+    return MovedMarks(head.document_id, head.version_no, raw_mark, *marks)
+
+
 def _reused_revision(candidate: Candidate, head: Head) -> tuple[Flag, ...]:
-    """I-V2: equal source_version should mean equal content."""
+    """I-V2: equal source_version should mean equal content, as long as the mapping is the same."""
     version = candidate.source_version
-    if version is None or version != head.source_version:
+    if candidate.replaces is not None or version is None or version != head.source_version:
         return ()
     message = f"source_version {version[:64]!r} was used for other content before"
     return (Flag("revision_reused", "/source_version", message, "I-V2"),)

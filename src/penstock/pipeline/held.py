@@ -17,7 +17,7 @@ from penstock.pipeline.cleansing import cleansed_letter
 from penstock.pipeline.letters import Postmaster, payload_bytes
 from penstock.pipeline.source import Page
 from penstock.pipeline.stage import Stage
-from penstock.pipeline.unit import ZSTD_LEVEL, archive
+from penstock.pipeline.unit import ZSTD_LEVEL, archived
 from penstock.vault.redaction import NOTHING_HIDDEN, Redactor
 
 
@@ -55,7 +55,7 @@ def write(page: Page, redact: Redactor = NOTHING_HIDDEN) -> bytes:
         watermark=page.watermark,
         hold=page.hold,
         received_at=stage.received_at,
-        archived=[archive(response) for response in stage.responses],
+        archived=list(archived(stage)),
         raws={place: redact.data(raw) for place, raw in stage.raws.items()},
         candidates=[candidate._replace(payload=None) for candidate in stage.candidates],
         payloads={

@@ -76,6 +76,10 @@ class Installation:
         }
 
     @property
+    def base_url(self) -> str:
+        return template.url(self.loaded.connector.base_url, self.values)
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What is known since connecting: from the tokens, and from the discovery, which wins."""
         account = self.account

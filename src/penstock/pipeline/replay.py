@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.clock import Clock
-from penstock.contracts import registry
 from penstock.errors import UsageError
 from penstock.model import times
 from penstock.model.identity import as_text
 from penstock.model.outcome import Counters
 from penstock.model.rejection import Rejection
-from penstock.model.unit import ClosedLetter, LetterState
+from penstock.model.unit import ArchivedPage, ClosedLetter, LetterState
 from penstock.pipeline.examine import Origin
 from penstock.pipeline.letters import Postmaster, ending
+from penstock.pipeline.parent import payload_of
 from penstock.pipeline.reading import Installation, RecordReader, subject
 from penstock.pipeline.stage import Stage
-from penstock.pipeline.unit import Frame, UnitWriter
+from penstock.pipeline.unit import Frame, UnitWriter, records_page
 from penstock.sdk.submission import Submission
 from penstock.store.rows import StoredLetter
 from penstock.upstream import wire
@@ -45,6 +45,8 @@ class Replayer:
             raise UsageError(hopeless)
         stage = self._stage(letter)
         still_bad = bool(stage.letters)
+        if letter.raw is not None and not letter.gone and not still_bad:
+            stage.archived.append(_page_of(letter, letter.raw))
         closed = () if still_bad else (ClosedLetter(letter.letter_id, LetterState.REPLAYED),)
         frame = Frame(
             workspace=letter.workspace,
@@ -106,11 +108,13 @@ class Replayer:
         endpoint = self.installation.mapping(letter.stream).endpoint
         if letter.parent_id is None or endpoint is None or endpoint.parent is None:
             return None
-        documents = self.writer.documents
-        head = documents.heads([letter.parent_id])[letter.parent_id]  # none ever leaves the store
-        contract = registry.contract(self.installation.mapping(endpoint.parent).document)
-        content = documents.content(head.version_no)
-        return contract.read(content, head.source_version, head.source_updated_at)
+        return payload_of(self.installation, endpoint, letter.parent_id, self.writer.documents)
+
+
+def _page_of(letter: StoredLetter, raw: bytes) -> ArchivedPage:
+    """The letter's record as a page of its own, so that it can be derived once more."""
+    url = f"dead-letter:{as_text(letter.letter_id)}"
+    return records_page([raw], url, letter.as_of, letter.parent_id)
 
 
 def why_not(letter: StoredLetter) -> str | None:

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from penstock.clock import Clock
 from penstock.errors import (
@@ -306,6 +306,7 @@ class RouteSource:
     now: datetime
     from_: datetime | None = None
     to: datetime | None = None
+    kind: Literal["sync", "backfill"] = "sync"
 
     @property
     def filtered(self) -> bool:
@@ -336,12 +337,17 @@ class RouteSource:
                 step, returned = self.call(host, partial(_step, route))
                 if returned:
                     return step or SyncPage(None, has_more=False, watermark=None)
-                yield page_of(host, self.result(host, step), trail, has_more=True)
+                result, asked = self.result(host, step), host.stage.asked or {}
+                yield page_of(host, result, trail, has_more=True)
                 host.turn_page()
+                # As a run that was interrupted here would call it.
+                known = result.cursor is not None
+                host.stage.asked = asked | {"cursor": result.cursor} if known else None
 
     def request(self, host: RouteHost, cursor: Any, enumeration: Enumeration) -> RouteRequest:
         since = enumeration.since
         host.follows = cursor is not None
+        host.stage.asked = self.asked(host, cursor, enumeration)
         return host.installation.request(
             host.stream,
             Http(host),
@@ -353,6 +359,19 @@ class RouteSource:
             from_=self.from_,
             to=self.to,
         )
+
+    def asked(self, host: RouteHost, cursor: Any, enumeration: Enumeration) -> dict[str, Any]:
+        """What the route is called with, as it is archived."""
+        told = {
+            "route": self.kind,
+            "cursor": cursor,
+            "since": enumeration.since,
+            "full": enumeration.full or None,
+            "from": None if self.from_ is None else times.microseconds(self.from_),
+            "to": None if self.to is None else times.microseconds(self.to),
+            "partition": dict(host.installation.partition) or None,
+        }
+        return {name: value for name, value in told.items() if value is not None}
 
     def call(self, host: RouteHost, work: Callable[[], Any]) -> Any:
         """Run author code. What it raises becomes one of our errors, cause kept."""

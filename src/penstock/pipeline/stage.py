@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from penstock.model.rejection import Rejection
 from penstock.model.unit import ArchivedPage, Head, MovedMarks, NewLetter, Wake
@@ -31,6 +32,10 @@ class Stage:
     ids of the records' own documents, where absence proves a delete; nameless: records that show
     no id there. absent: whether the candidates are deletes so proven, and no page at all. looks:
     what the records showed, by the stream whose mapping read them.
+
+    asked: what the route was called with, see `ArchivedPage`. whole: whether its records were
+    completed, so that `raws` are not what the response has. page_no: where the page is archived
+    that its records were derived from once more.
     """
 
     received_at: int
@@ -57,6 +62,9 @@ class Stage:
     nameless: int = 0
     looks: dict[str, Look] = field(default_factory=dict)
     absent: bool = False
+    asked: dict[str, Any] | None = None
+    whole: bool = False
+    page_no: int | None = None
 
     def set_aside(self, subject: Subject, rejection: Rejection) -> NewLetter:
         """Count and keep a record that did not become a candidate."""

@@ -6,12 +6,15 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+import msgspec
 import zstandard
 
 from penstock.errors import WriteConflictError
 from penstock.model import times
 from penstock.model.drift import Observed
+from penstock.model.identity import as_text
 from penstock.model.outcome import Counters, Outcome
 from penstock.model.unit import (
     ArchivedPage,
@@ -103,7 +106,7 @@ def compose(stage: Stage, frame: Frame, decided: Sequence[Verdict], written: Eff
     """The unit as one value."""
     letters = (*stage.letters, *_refused_letters(stage, written))
     drifted = any(one.drifts for one in frame.observed)
-    archived = bool(written.versions or letters or drifted)
+    kept = stage.page_no is None and bool(written.versions or letters or drifted)
     return UnitOfWork(
         workspace=frame.workspace,
         connection=frame.connection,
@@ -112,7 +115,8 @@ def compose(stage: Stage, frame: Frame, decided: Sequence[Verdict], written: Eff
         recorded_at=frame.recorded_at,
         lease=frame.lease,
         unit_no=frame.unit_no,
-        pages=(*stage.archived, *map(archive, stage.responses)) if archived else (),
+        pages=archived(stage) if kept else (),
+        page_no=stage.page_no,
         versions=written.versions,
         marks=(*stage.marks, *written.marks),
         letters=letters,
@@ -164,17 +168,59 @@ def _is_unmoved(heads: Heads, candidate: Candidate, verdict: Verdict) -> bool:
     )
 
 
-def archive(response: Response) -> ArchivedPage:
+def archived(stage: Stage) -> tuple[ArchivedPage, ...]:
+    """The responses of a page as they are kept, the first one with what it was asked for."""
+    if stage.archived:
+        return tuple(stage.archived)
+    parent_id = stage.postmaster.parent_id
+    if stage.whole:
+        (listed,) = stage.responses
+        raws = [stage.raws.get(place, b"null") for place in range(max(stage.raws, default=-1) + 1)]
+        whole = records_page(raws, listed.url, stage.received_at, parent_id, listed.redact)
+        return (whole, archive(listed))
+    asked = stage.asked or ({"parent": as_text(parent_id)} if parent_id is not None else None)
+    first, rest = stage.responses[:1], stage.responses[1:]
+    return (*(archive(response, asked) for response in first), *map(archive, rest))
+
+
+def records_page(
+    raws: Sequence[bytes],
+    url: str,
+    received_at: int,
+    parent_id: bytes | None,
+    redact: Redactor = NOTHING_HIDDEN,
+) -> ArchivedPage:
+    """Raw records as a page, where no response has them as they are: a JSON array."""
+    asked = {"records": True} | ({"parent": as_text(parent_id)} if parent_id is not None else {})
+    body = redact.data(b"[" + b",".join(raws) + b"]")
+    return _page(url, 200, "application/json", received_at, body, msgspec.json.encode(asked))
+
+
+def archive(response: Response, asked: Mapping[str, Any] | None = None) -> ArchivedPage:
     """A response as it is kept: compressed, URL and body without credentials."""
     body = response.redact.data(response.body)
+    return _page(
+        response.url,
+        response.status,
+        response.headers.get("content-type", ""),
+        times.microseconds(response.received_at),
+        body,
+        None if asked is None else response.redact.data(msgspec.json.encode(asked)),
+    )
+
+
+def _page(
+    url: str, status: int, content_type: str, received_at: int, body: bytes, asked: bytes | None
+) -> ArchivedPage:
     return ArchivedPage(
-        url=response.url,
-        status=response.status,
-        content_type=response.headers.get("content-type", ""),
-        received_at=times.microseconds(response.received_at),
+        url=url,
+        status=status,
+        content_type=content_type,
+        received_at=received_at,
         sha256=hashlib.sha256(body).digest(),
         size=len(body),
         body=zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(body),
+        asked=None if asked is None else asked.decode(),
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 
 from penstock.store import schema, view_sql
 from penstock.store.agenda import SqlAgenda
+from penstock.store.archive import SqlArchive
 from penstock.store.backfills import SqlBackfills
 from penstock.store.connections import SqlConnections
 from penstock.store.engines import Engines
@@ -30,6 +31,7 @@ from penstock.store.postgres_feed import PostgresFeed
 from penstock.store.reader import SqlReader
 from penstock.store.roles import (
     Agenda,
+    Archive,
     Backfills,
     Connections,
     Documents,
@@ -79,6 +81,7 @@ class PostgresStore:
     sealed: Sealed
     letters: Letters
     reader: Reader
+    archive: Archive
     feed: Feed
     held_pages: HeldPages
     sweeps: Sweeps
@@ -100,6 +103,7 @@ class PostgresStore:
         self.sealed = SqlSealed(engines)
         self.letters = SqlLetters(engines, documents.write_letters)
         self.reader = SqlReader(engines)
+        self.archive = SqlArchive(engines)
         self.feed = PostgresFeed(engines)
         self.held_pages = SqlHeldPages(engines)
         self.sweeps = SqlSweeps(engines)

@@ -15,7 +15,7 @@ from penstock.store.tables import document_versions, documents, pages
 
 _DOCUMENT = [documents.c[field.name] for field in fields(StoredDocument)]
 _VERSION = [document_versions.c[field.name] for field in fields(StoredVersion)]
-_PAGE = [pages.c[field.name] for field in fields(StoredPage)]
+PAGE_COLUMNS = [pages.c[field.name] for field in fields(StoredPage)]
 _ORDER = (documents.c.source_id, documents.c.document_id)
 _ROWS_HELD = 200
 
@@ -98,7 +98,9 @@ class SqlReader:
     def page(self, page_no: int) -> StoredPage | None:
         """An archived response, or None."""
         with self._engines.reader.connect() as reading:
-            row = reading.execute(select(*_PAGE).where(pages.c.page_no == page_no)).one_or_none()
+            row = reading.execute(
+                select(*PAGE_COLUMNS).where(pages.c.page_no == page_no)
+            ).one_or_none()
         return StoredPage(*row) if row else None
 
     def counts(

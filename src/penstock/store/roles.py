@@ -29,6 +29,7 @@ from penstock.store.rows import (
     DueStream,
     FeedItem,
     FeedVersion,
+    Forgotten,
     GoneDocument,
     HeldPage,
     OverdueStream,
@@ -43,6 +44,7 @@ from penstock.store.rows import (
     StoredVersion,
     StoreFacts,
     Sweep,
+    Trace,
     WorkerRow,
 )
 
@@ -467,6 +469,34 @@ class Reader(Protocol):
         source_id), with flat memory."""
 
 
+class Archive(Protocol):
+    """Archived pages, and which of their records the documents' current versions came from."""
+
+    def last(self) -> int:
+        """The greatest version_no there is, 0 where there is none."""
+
+    def cut(self, upto: int) -> int:
+        """`upto`, or the version_no behind it up to which the versions of its page go on."""
+
+    def traces(
+        self, workspace: str, connection: str, stream: str, *, after: int, upto: int
+    ) -> list[Trace]:
+        """Of the documents whose current version is one of (after, upto] and was written by a run
+        of that stream; in order of version_no. Left out are those that have ended without a record
+        that says so."""
+
+    def unit(self, page_no: int) -> list[StoredPage]:
+        """The responses of one unit, in order; page_no: of the first."""
+
+    def forget(self, *, before: int, after: int = 0, limit: int = 500) -> Forgotten:
+        """Empty the bodies of pages received before that instant, of all workspaces, `limit` pages
+        beyond the number `after`; one transaction.
+
+        What is known of a page stays, its hash too. Kept whole are pages that an open letter or a
+        waiting drift points at, with all of their unit.
+        """
+
+
 class Feed(Protocol):
     """The one dense order that followers read."""
 
@@ -656,6 +686,7 @@ class Store(Protocol):
     sealed: Sealed
     letters: Letters
     reader: Reader
+    archive: Archive
     feed: Feed
     held_pages: HeldPages
     sweeps: Sweeps

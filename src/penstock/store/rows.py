@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from penstock.model.backfill import BackfillState, Part, PartitionState, Step, Tally
 from penstock.model.outcome import Counters
-from penstock.model.unit import LetterState
+from penstock.model.unit import Head, LetterState
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,11 @@ class StoredVersion:
 
 @dataclass(frozen=True, slots=True)
 class StoredPage:
-    """An archived response. body: zstd-compressed bytes as received."""
+    """An archived response. body: zstd-compressed bytes as received, empty once forgotten.
+
+    asked: see ArchivedPage. parts: of how many responses of its unit it is the first, 0 for the
+    others.
+    """
 
     page_no: int
     run_no: int
@@ -70,6 +74,8 @@ class StoredPage:
     sha256: bytes
     size: int
     body: bytes
+    asked: str | None = None
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +290,33 @@ class CopiedTable(NamedTuple):
     table: str
     rows: int
     sha256: str
+
+
+class Trace(NamedTuple):
+    """Where the raw record of a document's current version stands.
+
+    page_no, page_index: None where it was not archived. kept: size of the page's body, 0 where it
+    was forgotten or never was. newer: whether a later record, which changed nothing and is not
+    archived, has moved the head's marks since. has_letter: whether a later one waits as a dead
+    letter.
+    """
+
+    head: Head
+    document_type: str
+    page_no: int | None
+    page_index: int | None
+    kept: int
+    newer: bool
+    has_letter: bool
+    content: bytes
+
+
+class Forgotten(NamedTuple):
+    """bytes: of compressed bodies. last: number of the last page looked at, None at the end."""
+
+    pages: int
+    bytes: int
+    last: int | None
 
 
 class PlannedStream(NamedTuple):

@@ -18,7 +18,7 @@ from penstock.store.sqlite_engine import open_engines
 from penstock.store.sqlite_file import DatabaseFile
 from penstock.store.tables import metadata, revision, tables_of, views
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """All revisions in order, as in `migrations/versions`; the last is what this release needs."""
 
 WANTED = REVISIONS[-1]

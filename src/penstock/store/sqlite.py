@@ -13,6 +13,7 @@ from pathlib import Path
 
 from penstock.store import schema, view_sql
 from penstock.store.agenda import SqlAgenda
+from penstock.store.archive import SqlArchive
 from penstock.store.backfills import SqlBackfills
 from penstock.store.connections import SqlConnections
 from penstock.store.engines import Engines
@@ -24,6 +25,7 @@ from penstock.store.pace import SqlPace
 from penstock.store.reader import SqlReader
 from penstock.store.roles import (
     Agenda,
+    Archive,
     Backfills,
     Connections,
     Documents,
@@ -71,6 +73,7 @@ class SqliteStore:
     sealed: Sealed
     letters: Letters
     reader: Reader
+    archive: Archive
     feed: Feed
     held_pages: HeldPages
     sweeps: Sweeps
@@ -92,6 +95,7 @@ class SqliteStore:
         self.sealed = SqlSealed(engines)
         self.letters = SqlLetters(engines, documents.write_letters)
         self.reader = SqlReader(engines)
+        self.archive = SqlArchive(engines)
         self.feed = SqlFeed(engines)
         self.held_pages = SqlHeldPages(engines)
         self.sweeps = SqlSweeps(engines)

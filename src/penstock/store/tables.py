@@ -121,7 +121,12 @@ pages = Table(
     Column("received_at", Number, nullable=False),
     Column("sha256", LargeBinary, nullable=False),
     Column("size", Number, nullable=False),
+    # Empty once it is forgotten, see the role Archive.
     Column("body", LargeBinary, nullable=False),
+    # What a route was called with, or the parent it was fetched below. And the number of responses
+    # of its unit, the others, which follow it in the same run, have 0.
+    Column("asked", Word),
+    Column("parts", Number, nullable=False, server_default="1"),
 )
 
 dead_letters = Table(

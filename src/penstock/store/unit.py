@@ -126,6 +126,8 @@ def _fence(session: Session, unit: UnitOfWork, lease: Lease) -> bool:
 
 def _archive(session: Session, unit: UnitOfWork) -> int | None:
     """Keep the pages if anything came of them; the number of the first, which that points at."""
+    if unit.page_no is not None:
+        return unit.page_no
     drifted = any(one.drifts for one in unit.observed)
     shown = unit.letters or drifted or any(map(is_content, unit.versions))
     if not unit.pages or not shown:
@@ -134,9 +136,10 @@ def _archive(session: Session, unit: UnitOfWork) -> int | None:
         session.execute(
             INSERT_PAGE,
             {name: getattr(page, name) for name in page.__slots__}
-            | {"workspace": unit.workspace, "run_no": unit.run_no},
+            | {"workspace": unit.workspace, "run_no": unit.run_no}
+            | {"parts": 0 if place else len(unit.pages)},
         ).fetchone()
-        for page in unit.pages
+        for place, page in enumerate(unit.pages)
     ]
     assert numbers[0] is not None  # RETURNING answers a row for each
     first: int = numbers[0][0]
@@ -155,6 +158,8 @@ def _close_letters(session: Session, unit: UnitOfWork, versions: Sequence[int]) 
             "only_version": only_version,
         }
         session.execute(CLOSE_LETTER, closing_letter)
+    if unit.page_no is not None:
+        return
     made = (version.document_id for version in unit.versions)
     accepted = list(dict.fromkeys((*unit.accepted, *made)))
     if accepted:

@@ -23,8 +23,10 @@ WHERE workspace = :workspace AND connection = :connection AND stream = :stream
 
 # Once for each response of a unit that something came of.
 INSERT_PAGE = """
-INSERT INTO pages (workspace, run_no, url, status, content_type, received_at, sha256, size, body)
-VALUES (:workspace, :run_no, :url, :status, :content_type, :received_at, :sha256, :size, :body)
+INSERT INTO pages (workspace, run_no, url, status, content_type, received_at, sha256, size, body,
+    asked, parts)
+VALUES (:workspace, :run_no, :url, :status, :content_type, :received_at, :sha256, :size, :body,
+    :asked, :parts)
 RETURNING page_no
 """
 

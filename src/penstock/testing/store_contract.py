@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from penstock.testing.store_contract_archive import ArchiveContract
 from penstock.testing.store_contract_backfills import BackfillsContract
 from penstock.testing.store_contract_commit import CommitContract
 from penstock.testing.store_contract_moving import MovingContract
@@ -45,6 +46,7 @@ class StoreContract(
     BackfillsContract,
     UpkeepContract,
     ViewsContract,
+    ArchiveContract,
 ):
     """The behaviour of a store. A backend overrides `make_store`."""
 

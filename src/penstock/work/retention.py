@@ -20,15 +20,19 @@ NOTICES = timedelta(days=30)
 @dataclass(frozen=True, slots=True)
 class Retention:
     """How long what is kept, None for ever. letters: closed ones; an open one stays until somebody
-    closes it."""
+    closes it. pages: the bodies of archived responses; what is known of them stays."""
 
     runs: timedelta | None = None
     letters: timedelta | None = None
+    pages: timedelta | None = None
 
     @classmethod
-    def of_days(cls, runs: str | None, letters: str | None) -> Retention:
+    def of_days(
+        cls, runs: str | None = None, letters: str | None = None, pages: str | None = None
+    ) -> Retention:
         """From settings, which are checked texts."""
-        return cls(*(None if days is None else timedelta(int(days)) for days in (runs, letters)))
+        kept = (runs, letters, pages)
+        return cls(*(None if days is None else timedelta(int(days)) for days in kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Retainer:
         gone = {
             "runs": self._forget(kept.runs, store.runs.forget),
             "letters": self._forget(kept.letters, store.letters.forget),
+            "pages": self._empty(kept.pages),
         }
         store.notices.forget(self._before(NOTICES))
         if any(gone.values()):
@@ -59,6 +64,18 @@ class Retainer:
             some = forget(before, limit=AT_ONCE)
             gone += some
         return gone
+
+    def _empty(self, kept: timedelta | None) -> int:
+        """What came of a page's records stays, and cannot be derived once more."""
+        if kept is None:
+            return 0
+        before, gone, last = self._before(kept), 0, 0
+        while True:
+            some = self.store.archive.forget(before=before, after=last)
+            gone += some.pages
+            if some.last is None:
+                return gone
+            last = some.last
 
     def _before(self, kept: timedelta) -> int:
         return times.microseconds(self.clock.now() - kept)

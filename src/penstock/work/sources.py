@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from penstock.clock import Clock
 from penstock.errors import ConnectorError
@@ -42,7 +42,7 @@ class SourceMaker:
         connector = self.installation.loaded.connector
         mapping = connector.mappings.get(stream)
         if self.part is not None and (back := connector.backfill_routes.get(stream)):
-            return self._route(back, postmaster, run_no, observing)
+            return self._route(back, postmaster, run_no, observing, "backfill")
         if mapping is not None and mapping.endpoint is not None:
             return self._collection(mapping.endpoint, postmaster)
         if self.part is None and (route := connector.sync_routes.get(stream)):
@@ -76,6 +76,7 @@ class SourceMaker:
         postmaster: Postmaster,
         run_no: int,
         observing: bool,
+        kind: Literal["sync", "backfill"] = "sync",
     ) -> RouteSource:
         door, part = self._paced(postmaster.stream), self.part
 
@@ -97,6 +98,7 @@ class SourceMaker:
             now=self.clock.now(),
             from_=part.from_ if part is not None else None,
             to=part.to if part is not None else None,
+            kind=kind,
         )
 
     def within(self, part: Part) -> SourceMaker:
