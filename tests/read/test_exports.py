@@ -12,7 +12,6 @@ from decimal import Decimal
 import pytest
 from pyarrow import parquet
 
-from penstock.contracts.registry import contract
 from penstock.errors import UnknownDocumentTypeError, UsageError
 from penstock.model.unit import DocumentState
 from penstock.read.csv_table import guarded
@@ -218,12 +217,3 @@ def test_memory_stays_flat(format_name):
 @pytest.mark.parametrize("format_name", list(FORMATS))
 def test_twenty_thousand_documents_need_the_memory_of_a_few(format_name):
     assert peak_bytes(format_name, 20_000, memo="x" * 4_000) < 20_000 * 4_000 / 4
-
-
-def test_the_columns_of_every_type_have_names_of_their_own():
-    from penstock.contracts.registry import types
-    from penstock.read.exported import ENVELOPE
-
-    for name in types():
-        names = [column.name for column in (*ENVELOPE, *contract(name).columns())]
-        assert len(names) == len(set(names)), name

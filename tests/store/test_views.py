@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from penstock.app import App, upgrade_store
 from penstock.app.wiring import keep_views, open_store
+from penstock.config import Settings
 from penstock.contracts.registry import contract, types
 from penstock.errors import DatabaseError
 from penstock.model.unit import DocumentState
@@ -19,7 +21,7 @@ from penstock.store import schema
 from penstock.store.sqlite_build import driver
 from penstock.testing.store_worker import NOW, Worker
 from tests.contracts.examples import accepted, invoice
-from tests.database import empty_schema, url_in
+from tests.database import KEY, empty_schema, url_in
 
 BIG = "999999999999999.99"
 LINES = [
@@ -68,6 +70,10 @@ def keep(store, payload=RICH, number="1", **changes):
     return version
 
 
+def plain(value):
+    return format(value, "f") if isinstance(value, Decimal) else value and str(value)
+
+
 def test_values_are_typed_and_exact(backend, store, rows):
     made = keep(store)
     (row,) = rows("SELECT * FROM penstock_invoice")
@@ -107,7 +113,7 @@ def test_lines_are_rows(store, rows):
         'SELECT source_id, "position", line_number, amount, quantity, description '
         "FROM penstock_invoice_line_items ORDER BY 1, 2"
     )
-    assert [tuple(None if v is None else str(v) for v in row.values()) for row in found] == [
+    assert [tuple(map(plain, row.values())) for row in found] == [
         ("1", "1", "1", BIG, "0.000000000001", None),
         ("1", "2", "2", "0.00", None, "freight"),
     ]
@@ -147,7 +153,8 @@ def test_a_migration_finds_no_view_in_its_way(backend, tmp_path, store, rows, mo
     assert len(keep_views(store)) > len(types()), "whoever opens it next makes them again"
 
 
-def test_a_view_that_others_build_upon_is_not_torn_down():
+def test_a_view_that_others_build_upon_is_not_torn_down(caplog):
+    """And penstock works on with it; `db upgrade` says what to do."""
     with empty_schema() as url, open_store(url) as store:
         keep_views(store)
         with psycopg.connect(url, autocommit=True) as connection:
@@ -155,3 +162,10 @@ def test_a_view_that_others_build_upon_is_not_torn_down():
         with pytest.raises(DatabaseError, match=r"drop those, run `penstock db upgrade`"):
             store.views.keep([])
         assert keep_views(store) == []
+        with psycopg.connect(url) as connection:
+            connection.execute("UPDATE views SET mark = 'old' WHERE name = 'penstock_invoice'")
+        with App.open(Settings(database=url, master_key=KEY)) as app:
+            assert app.read.documents("invoice").items == ()
+        assert "views.outdated" in caplog.text
+        with pytest.raises(DatabaseError, match=r"drop those, run `penstock db upgrade`"):
+            upgrade_store(url)
