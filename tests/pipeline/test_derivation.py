@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ from tests.pipeline.plant import (
     acme,
     customer,
     empty,
-    page_of,
     to_customer,
 )
 from tests.pipeline.test_completion import Api, completed
@@ -52,6 +52,7 @@ def plant(make_plant: MakePlant, provider: Provider) -> Plant:
 # ── what differs ──
 
 
+@pytest.mark.sqlite
 def test_the_same_mapping_makes_no_difference(plant: Plant) -> None:
     assert counts(preview(plant)) == {"unchanged": 3}
 
@@ -77,6 +78,7 @@ def test_once_applied_nothing_differs_any_more(plant: Plant) -> None:
     assert plant.versions() == 6
 
 
+@pytest.mark.sqlite
 def test_the_next_full_run_knows_every_record_again(plant: Plant) -> None:
     remap(plant, shouted)
     apply(plant)
@@ -84,6 +86,7 @@ def test_the_next_full_run_knows_every_record_again(plant: Plant) -> None:
     assert plant.versions() == 6
 
 
+@pytest.mark.sqlite
 def test_an_unchanged_document_is_known_again_though_the_code_is_another(plant: Plant) -> None:
     def only_the_first(record: dict[str, Any]) -> dict[str, Any]:
         return shouted(record) if record["id"] == "cus_1" else to_customer(record)
@@ -96,6 +99,7 @@ def test_an_unchanged_document_is_known_again_though_the_code_is_another(plant: 
     assert {h.raw_mark for h in plant.store.documents.heads(ids).values()} == marks
 
 
+@pytest.mark.sqlite
 def test_versions_point_at_the_very_page_their_record_stands_in(plant: Plant) -> None:
     (first, *_) = [stored for stored, _ in plant.store.reader.contents("default", "customer")]
     remap(plant, shouted)
@@ -106,6 +110,7 @@ def test_versions_point_at_the_very_page_their_record_stands_in(plant: Plant) ->
     assert after.flags is None
 
 
+@pytest.mark.sqlite
 def test_a_newer_record_from_the_source_still_wins(plant: Plant, provider: Provider) -> None:
     remap(plant, shouted)
     apply(plant)
@@ -114,6 +119,7 @@ def test_a_newer_record_from_the_source_still_wins(plant: Plant, provider: Provi
     assert plant.names()["cus_1"] == "NEW"
 
 
+@pytest.mark.sqlite
 def test_a_mapping_with_earlier_times_of_change_wins_all_the_same(plant: Plant) -> None:
     def earlier(record: dict[str, Any]) -> dict[str, Any]:
         return shouted(record) | {"source_updated_at": "2020-01-01T00:00:00Z"}
@@ -136,6 +142,7 @@ def test_what_the_mapping_calls_gone_now_ends_and_can_come_back(plant: Plant) ->
     assert set(plant.names()) == {"cus_1", "cus_2", "cus_3"}
 
 
+@pytest.mark.sqlite
 def test_what_the_mapping_leaves_out_now_stays(plant: Plant) -> None:
     remap(plant, lambda r: None if r["id"] == "cus_2" else to_customer(r))
     assert counts(apply(plant).difference) == {"filtered": 1, "unchanged": 2}
@@ -156,6 +163,7 @@ def test_further_documents_of_a_record_are_created_once(plant: Plant) -> None:
     assert counts(preview(plant)) == {"unchanged": 6}
 
 
+@pytest.mark.sqlite
 def test_what_the_contract_refuses_now_becomes_a_dead_letter(plant: Plant) -> None:
     remap(plant, lambda r: to_customer(r) | ({"name": 5} if r["id"] == "cus_2" else {}))
     difference = apply(plant).difference
@@ -178,6 +186,7 @@ def test_a_letter_that_came_of_it_is_replayed_once_the_mapping_is_mended(plant: 
     assert counts(preview(plant)) == {"unchanged": 3}
 
 
+@pytest.mark.sqlite
 def test_what_the_permissions_do_not_allow_now_is_said(make_plant: MakePlant, plant: Plant) -> None:
     connector = acme()
     connector.permissions = type(connector.permissions)(
@@ -191,6 +200,7 @@ def test_what_the_permissions_do_not_allow_now_is_said(make_plant: MakePlant, pl
 # ── what is left alone ──
 
 
+@pytest.mark.sqlite
 def test_a_document_whose_later_record_waits_as_a_letter_is_left_alone(
     plant: Plant, provider: Provider
 ) -> None:
@@ -215,6 +225,7 @@ def test_a_document_whose_later_record_was_not_archived_is_left_alone(
     assert plant.names()["cus_2"] == "Customer 2"
 
 
+@pytest.mark.sqlite
 def test_documents_of_forgotten_pages_are_counted_and_left_alone(plant: Plant) -> None:
     now = times.microseconds(plant.clock.now())
     forgotten = plant.store.archive.forget("default", before=now, limit=1)
@@ -224,6 +235,7 @@ def test_documents_of_forgotten_pages_are_counted_and_left_alone(plant: Plant) -
     assert (counts(difference), difference.untouched) == ({"updated": 1}, {"forgotten": 2})
 
 
+@pytest.mark.sqlite
 def test_a_page_in_which_todays_connector_finds_no_records_is_said(plant: Plant) -> None:
     plant.install(acme(records="items"), code=b"2")
     difference = preview(plant)
@@ -231,6 +243,7 @@ def test_a_page_in_which_todays_connector_finds_no_records_is_said(plant: Plant)
     assert "'data'" in difference.messages[0] or "items" in difference.messages[0]
 
 
+@pytest.mark.sqlite
 def test_only_documents_of_the_stream_and_the_connection_are_derived(
     make_plant: MakePlant, provider: Provider
 ) -> None:
@@ -250,6 +263,7 @@ def two_streams() -> Connector:
     return connector
 
 
+@pytest.mark.sqlite
 def test_a_deleted_document_is_left_as_it_is(make_plant: MakePlant, provider: Provider) -> None:
     connector = empty("customers", "ends")
     connector.collection(
@@ -333,6 +347,7 @@ def test_a_route_runs_over_its_archived_responses(routed: Plant, provider: Provi
     assert len(provider.requests) == asked
 
 
+@pytest.mark.sqlite
 def test_a_record_of_a_route_that_is_newer_elsewhere_is_not_taken_from_an_old_page(
     routed: Plant, provider: Provider
 ) -> None:
@@ -343,6 +358,7 @@ def test_a_record_of_a_route_that_is_newer_elsewhere_is_not_taken_from_an_old_pa
     assert routed.names()["cus_1"].endswith("NEW")
 
 
+@pytest.mark.sqlite
 def test_a_route_that_asks_for_what_is_not_archived_is_left_alone_and_says_what(
     routed: Plant,
 ) -> None:
@@ -352,6 +368,7 @@ def test_a_route_that_asks_for_what_is_not_archived_is_left_alone_and_says_what(
     assert "GET https://api.acme.test/clients" in difference.messages[0]
 
 
+@pytest.mark.sqlite
 def test_a_route_that_raises_over_a_page_leaves_its_documents_alone(routed: Plant) -> None:
     def failing(record: dict[str, Any]) -> dict[str, Any]:
         raise ZeroDivisionError("on purpose")
@@ -362,6 +379,7 @@ def test_a_route_that_raises_over_a_page_leaves_its_documents_alone(routed: Plan
     assert "ZeroDivisionError: on purpose" in difference.messages[0]
 
 
+@pytest.mark.sqlite
 def test_a_record_that_a_route_hands_over_badly_now_is_a_letter(routed: Plant) -> None:
     def bad(record: dict[str, Any]) -> dict[str, Any]:
         return to_customer(record) | {"email": 5 if record["id"] == "cus_2" else None}
@@ -393,6 +411,7 @@ def yielding(make: Callable[[Any], dict[str, Any]] = to_customer) -> Connector:
     return connector
 
 
+@pytest.mark.sqlite
 def test_each_page_of_a_route_that_yields_is_derived_by_itself(
     make_plant: MakePlant, provider: Provider
 ) -> None:
@@ -405,6 +424,7 @@ def test_each_page_of_a_route_that_yields_is_derived_by_itself(
     assert counts(preview(plant)) == {"unchanged": 5}
 
 
+@pytest.mark.sqlite
 def test_a_route_of_which_nothing_is_known_is_left_alone(routed: Plant) -> None:
     connector = empty("customers")
     connector.collection("customers", path="/c", id="id", document="customer")(to_customer)
@@ -429,6 +449,7 @@ def test_completed_records_are_derived_as_they_were_completed(make_plant: MakePl
     assert len(api.asked) == asked
 
 
+@pytest.mark.sqlite
 def test_what_a_completion_found_gone_stays_gone(make_plant: MakePlant) -> None:
     plant = make_plant(completed())
     plant.provider = api = Api(1, 2)
@@ -477,6 +498,7 @@ def test_a_child_is_derived_with_its_own_parent_as_it_is_today(tmp_path: Path) -
     plant.store.close()
 
 
+@pytest.mark.sqlite
 def test_pages_of_files_are_not_archived(make_plant: MakePlant) -> None:
     connector = empty("customers")
     connector.mapping("customers", id="id", document="customer")(to_customer)
@@ -488,9 +510,7 @@ def test_pages_of_files_are_not_archived(make_plant: MakePlant) -> None:
         return sync.page()
 
     plant = make_plant(connector)
-    plant.provider = lambda request: httpx2.Response(
-        200, content=page_of([customer(1)]).json()["data"][0].__repr__().replace("'", '"').encode()
-    )
+    plant.provider = lambda request: httpx2.Response(200, content=json.dumps(customer(1)).encode())
     plant.run()
     assert len(plant.names()) == 1
     assert preview(plant).untouched == {"never_archived": 1}

@@ -16,6 +16,7 @@ from penstock.app import deriving
 from penstock.app.deriving import Assignment
 from penstock.errors import (
     LeaseLostError,
+    RouteFailedError,
     StopRunError,
     StoreUnavailableError,
     StreamBusyError,
@@ -77,6 +78,7 @@ class Through:
 # ── the run ──
 
 
+@pytest.mark.sqlite
 def test_what_is_applied_is_a_run_of_its_own(plant: Plant) -> None:
     report = apply(plant)
     assert report.run_no is not None
@@ -87,6 +89,7 @@ def test_what_is_applied_is_a_run_of_its_own(plant: Plant) -> None:
     assert report.as_json()["documents"]["updated"] == 7
 
 
+@pytest.mark.sqlite
 def test_the_resume_point_and_the_standing_of_the_stream_stay(plant: Plant) -> None:
     before = plant.store.streams.get("default", "acme-main", "customers")
     apply(plant)
@@ -109,6 +112,7 @@ def test_narrow_spans_come_to_the_same(plant: Plant) -> None:
     assert counts(preview(plant)) == {"unchanged": 7}
 
 
+@pytest.mark.sqlite
 def test_a_stream_that_is_being_run_is_waited_for_and_left(plant: Plant) -> None:
     now = plant.clock.now()
     lease = Lease("default", "acme-main", "customers", "another", 0, now + timedelta(hours=1))
@@ -202,6 +206,7 @@ def _version_after(head: Head, content: bytes) -> NewVersion:
     )
 
 
+@pytest.mark.sqlite
 def test_a_mapping_that_refuses_everything_is_stopped(plant: Plant, provider: Provider) -> None:
     provider.limit = 40
     provider.records = [customer(n) for n in range(1, 121)]
@@ -212,6 +217,7 @@ def test_a_mapping_that_refuses_everything_is_stopped(plant: Plant, provider: Pr
     assert 50 <= len(plant.letters()) < 120
 
 
+@pytest.mark.sqlite
 def test_what_a_worker_fails_of_is_said_here(plant: Plant) -> None:
     class Failing(Through):
         to_mend = True
@@ -300,7 +306,7 @@ def test_a_process_that_dies_is_told_with_what_to_do(
 ) -> None:
     crew = Processes(_die, 2)
     try:
-        with pytest.raises(StoreUnavailableError, match="the same command goes on"):
+        with pytest.raises(RouteFailedError, match="the same command goes on"):
             rederiver(plant, crew=crew).apply(wait_s=0)
     finally:
         crew.close()
@@ -311,6 +317,7 @@ def _die(_: Span) -> bytes:
     os._exit(9)
 
 
+@pytest.mark.sqlite
 def test_another_version_of_the_connector_elsewhere_is_refused(
     plant: Plant, task: Any, tmp_path: Path
 ) -> None:

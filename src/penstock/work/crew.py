@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from penstock.errors import StoreUnavailableError, UsageError
+from penstock.errors import RouteFailedError, UsageError
 from penstock.pipeline.derivation import Derived, Deriver, Span
 
 AHEAD = 2
@@ -33,7 +33,7 @@ class Crew(Protocol):
         """How many derive at once."""
 
     def derive(self, spans: Iterable[Span]) -> Iterator[Derived]:
-        """What each span comes to, in order. Raises StoreUnavailableError where workers die."""
+        """What each span comes to, in order. Raises RouteFailedError where workers die."""
 
     def close(self) -> None: ...
 
@@ -70,7 +70,7 @@ class Processes:
                 lambda span: self._pool.submit(self._task, span), spans, self.size * AHEAD
             )
         except BrokenProcessPool as error:
-            raise StoreUnavailableError(
+            raise RouteFailedError(
                 "a process that derived records ended before its time: memory ran out, or the "
                 "mapping ended it. What was applied stays, and the same command goes on"
             ) from error
@@ -108,7 +108,7 @@ class OnDask:
         try:
             yield from _in_order(submit, spans, self.size * AHEAD)
         except KilledWorker as error:
-            raise StoreUnavailableError(
+            raise RouteFailedError(
                 "the workers that derived a span died again and again: memory ran out, or the "
                 "mapping ended them. What was applied stays, and the same command goes on"
             ) from error
