@@ -12,12 +12,12 @@ from penstock.simulator import Company, serve
 from penstock.simulator.server import Served
 from tests.database import KEY, url_in
 
-PAGE = 10
+PAGE = 4
 
 
 @pytest.fixture(scope="package")
 def company() -> Company:
-    return Company(seed=7, records=100, faulty=0.03)
+    return Company(seed=7, records=60, faulty=0.03)
 
 
 @pytest.fixture(scope="package")
