@@ -251,13 +251,7 @@ class App:
         its report, and the others run. Raises MendError for what a person must change first.
         """
         installation = self.wiring.installation(name)
-        connection = installation.connection
-        if connection.state is ConnectionState.PAUSED:
-            raise UsageError(
-                f"connection {name} is paused; `penstock connections resume {name}` first"
-            )
-        if connection.state is ConnectionState.NEEDS_REAUTH:
-            raise NeedsReauthError(connection.reason or f"{name} must be connected again")
+        _refuse_idle(installation.connection)
         keys = [self._polled(installation, stream) for stream in streams]
         keys = keys or polls(installation.loaded.connector)
         start = Start(full=full, since=times.microseconds(since) if since else None)
@@ -276,6 +270,25 @@ class App:
         with self.wiring.client(installation, self.wiring.secrets(name), Priority.POLL) as client:
             runner = replace(self._runner(installation, client), between_pages=stop.between_pages)
             return runner.run_due(stream)
+
+    def pause_stream(self, name: str, stream: str) -> bool:
+        """No run by itself until it is resumed; False where it is paused already. Raises UsageError
+        for an unknown connection, UnknownStreamError."""
+        return self.store.agenda.pause(*self._stream(name, stream), now=self._now())
+
+    def resume_stream(self, name: str, stream: str) -> bool:
+        """Due at once, and by its schedule from then on; False where it is not paused. Raises as
+        `pause_stream`."""
+        return self.store.agenda.resume(*self._stream(name, stream), now=self._now())
+
+    def run_now(self, name: str, stream: str) -> bool:
+        """Due at once, for whoever serves this database; False where it is paused. Raises as
+        `pause_stream`, for what is no poll, and for a connection that runs nothing."""
+        place = self._stream(name, stream)
+        installation = self.wiring.installation(name)
+        self._polled(installation, stream)
+        _refuse_idle(installation.connection)
+        return self.store.agenda.wake(*place, now=self._now())
 
     def confirm_deletes(self, name: str, stream: str, *, wait_s: float = 60.0) -> RunReport:
         """Make the deletes of a stream that wait for a person; those that came back stay.
@@ -424,6 +437,11 @@ class App:
         with Client("", egress=egress, clock=self.clock, credentials=credentials) as client:
             return granted(oauth, credentials, client.ask_for_tokens, callback)
 
+    def _stream(self, name: str, stream: str) -> tuple[str, str, str]:
+        """The stream's place, once it is certain that there is one."""
+        self.wiring.installation(name).loaded.connector.stream(stream)
+        return (self.settings.workspace, name, stream)
+
     def _polled(self, installation: Installation, stream: str) -> str:
         connector = installation.loaded.connector
         if connector.stream(stream).mode != "poll":
@@ -451,6 +469,15 @@ def _asks_for_tokens(connector: Connector, secrets: Mapping[str, str], *, connec
     if spent := spent_secrets(connector):
         return spent <= set(secrets)
     return connecting or not connector.oauth.asks_a_person
+
+
+def _refuse_idle(connection: Connection) -> None:
+    """Raises UsageError for a paused connection, NeedsReauthError for one without access."""
+    name = connection.name
+    if connection.state is ConnectionState.PAUSED:
+        raise UsageError(f"connection {name} is paused; `penstock connections resume {name}` first")
+    if connection.state is ConnectionState.NEEDS_REAUTH:
+        raise NeedsReauthError(connection.reason or f"{name} must be connected again")
 
 
 def _silent(sentence: str) -> None:

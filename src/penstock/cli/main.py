@@ -34,6 +34,7 @@ from penstock.cli import (
     run,
     runs,
     secrets,
+    serve,
     streams,
 )
 from penstock.cli.session import Choices
@@ -89,6 +90,8 @@ app.command("connect")(connect.connect)
 app.add_typer(connections.app, name="connections")
 app.add_typer(secrets.app, name="secrets")
 app.command("run")(run.run)
+app.command("serve")(serve.serve)
+app.command("worker")(serve.worker)
 app.add_typer(streams.app, name="streams")
 app.add_typer(runs.app, name="runs")
 app.add_typer(documents.app, name="documents")

@@ -1,21 +1,29 @@
-"""`penstock serve`: streams run on their schedules, until somebody stops it."""
+"""`penstock serve` and `penstock worker`: what runs for months, until it is stopped."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from penstock.cli import output
-from penstock.cli.session import expect_many_records, opened
+from penstock.cli.session import expect_many_records, opened, settings
+from penstock.errors import UsageError
 
-Workers = Annotated[int, typer.Option(metavar="N", help="Streams that run at the same time.")]
-Grace = Annotated[
-    float, typer.Option(metavar="SECONDS", help="Time for pages under way when it is stopped.")
+if TYPE_CHECKING:
+    from penstock.app.serving import Serving
+
+Workers = Annotated[
+    int, typer.Option("--workers", metavar="N", help="Streams that run at the same time.")
 ]
+Grace = Annotated[
+    float,
+    typer.Option(metavar="SECONDS", min=0, help="Time for pages under way when it is stopped."),
+]
+QUEUES = ("streams", "backfills")
 
 
 def serve(
@@ -28,27 +36,65 @@ def serve(
     """Run streams on their schedules: ticker and workers in one process.
 
     Several may serve one database: a stream is run by one of them at a time. SIGTERM and Ctrl-C
-    stop it: pages under way are finished, leases are given back.
+    stop it: pages under way are finished, leases are given back. Asked twice it does not wait.
     """
+    _serve(context, workers, grace, once=once)
+
+
+def worker(
+    context: typer.Context,
+    *,
+    workers: Workers = 8,
+    grace: Grace = 30.0,
+    queue: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only jobs of this queue: streams or backfills."),
+    ] = None,
+) -> None:
+    """One of any number of workers on any number of hosts, around one PostgreSQL database.
+
+    They fill and empty a queue in that database together; there is nothing else to start. Stopped
+    as `penstock serve` is.
+    """
+    if not settings(context).database.startswith(("postgresql:", "postgres:")):
+        raise UsageError(
+            "workers need a PostgreSQL database, named by --database; on a file `penstock serve "
+            "--workers N` runs as many streams at once"
+        )
+    if unknown := set(queue or ()).difference(QUEUES):
+        raise UsageError(f"there is no queue {unknown.pop()!r}; there are {' and '.join(QUEUES)}")
+    _serve(context, workers, grace, queues=queue or QUEUES)
+
+
+def _serve(
+    context: typer.Context,
+    workers: int,
+    grace_s: float,
+    *,
+    queues: Sequence[str] | None = None,
+    once: bool = False,
+) -> None:
     from penstock.app.serving import Serving
-    from penstock.work.stop import Stop
+    from penstock.work.stop import Stop, at_signals
 
     expect_many_records()
     stop = Stop()
     with opened(context) as app:
-        serving = Serving(app, stop, workers)
-
-        def stopped(*_: object) -> None:
-            stop.ask()
-            serving.service.wake()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stopped)
-        output.say(f"serving with {workers} workers; Ctrl-C stops it")
-        ended = serving.run_once(grace) if once else serving.run(grace)
+        serving = Serving(app, stop, workers, queues)
+        at_signals(stop)
+        output.say(_told(serving))
+        ended = serving.run_once(grace_s) if once else serving.run(grace_s)
         if ended:
             return
-        output.say(f"warning: not every page was finished within {grace:g} s; it comes again")
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)  # a thread that does not end would hold the process
+        output.say("warning: not every page was finished in time; what was not comes again")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)  # a thread that does not end would hold the process
+
+
+def _told(serving: Serving) -> str:
+    if serving.queues is None:
+        return f"serving, {serving.workers} streams at a time; Ctrl-C stops it"
+    return (
+        f"working on {' and '.join(serving.queues)}, {serving.workers} at a time; Ctrl-C stops it"
+    )

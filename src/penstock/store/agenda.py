@@ -25,6 +25,7 @@ _STREAM_OF_ACTIVE = stream_state.join(
     ),
 )
 _KEY = ("workspace", "connection", "stream", "partition")
+_WAITS = (Condition.PARKED, Condition.RATE_LIMITED)
 _NEW = {
     "partition": "",
     "lease_owner": "",
@@ -70,7 +71,7 @@ class SqlAgenda:
         """
         with self._engines.writer.begin() as writing:
             for stream, next_run_at in streams:
-                kept = or_(_ROW.state == Condition.PARKED, _ROW.next_run_at < next_run_at)
+                kept = or_(_ROW.state.in_(_WAITS), _ROW.next_run_at < next_run_at)
                 due = case(
                     (_ROW.paused_at.is_not(None), null()),
                     (kept, _ROW.next_run_at),

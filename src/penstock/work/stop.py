@@ -2,37 +2,88 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from queue import SimpleQueue
 
 from penstock.clock import Clock
 from penstock.errors import StoppedError
 
 STOPPING = "the worker was stopped; the stream goes on from its last page"
+LOOK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Asked for once, by a signal for instance, and seen by every thread."""
+    """Asked for once, and seen by every thread; asked twice, pages under way are not waited for.
+
+    Never ask from within a signal handler (see `at_signals`): it may interrupt the very lock it
+    needs.
+    """
 
     _asked: threading.Event = field(default_factory=threading.Event)
+    _urgent: threading.Event = field(default_factory=threading.Event)
+    _told: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def is_asked(self) -> bool:
         return self._asked.is_set()
 
+    @property
+    def is_urgent(self) -> bool:
+        return self._urgent.is_set()
+
+    def tell(self, wake: Callable[[], None]) -> None:
+        """Call this as well when the stop is asked for: for who waits for something else."""
+        self._told.append(wake)
+
     def ask(self) -> None:
+        if self.is_asked:
+            self._urgent.set()
         self._asked.set()
+        for wake in self._told:
+            wake()
 
     def wait(self, seconds: float) -> bool:
         """True as soon as it is asked for, False after so many seconds."""
         return self._asked.wait(seconds)
 
+    def grace(self, ended: Callable[[float], bool], grace_s: float, clock: Clock) -> bool:
+        """Whether all has ended within the grace time. ended: waits up to so many seconds for it.
+
+        A stop that has become urgent ends the wait.
+        """
+        until = clock.monotonic() + grace_s
+        while not ended(LOOK_S):
+            if self.is_urgent or clock.monotonic() >= until:
+                return False
+        return True
+
     def between_pages(self) -> None:
         """Raises StoppedError where it is asked for."""
         if self.is_asked:
             raise StoppedError(STOPPING)
+
+
+def at_signals(stop: Stop) -> None:
+    """Ask for the stop at SIGTERM and Ctrl-C. To be called by the main thread.
+
+    A handler interrupts whatever the main thread is doing, a lock it holds included, so it only
+    puts a word into a queue that may be interrupted; a thread hears it.
+    """
+    heard: SimpleQueue[int] = SimpleQueue()
+
+    def listen() -> None:
+        while True:
+            heard.get()
+            stop.ask()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signal_number, _frame: heard.put(signal_number))
+    threading.Thread(target=listen, name="penstock-signals", daemon=True).start()
 
 
 @dataclass(frozen=True, slots=True)
