@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from penstock.testing.store_contract_agenda import AgendaContract
 from penstock.testing.store_contract_backfills import BackfillsContract
 from penstock.testing.store_contract_commit import CommitContract
 from penstock.testing.store_contract_moving import MovingContract
@@ -41,6 +42,7 @@ class StoreContract(
     TokensContract,
     ShapesContract,
     BackfillsContract,
+    AgendaContract,
 ):
     """The behaviour of a store. A backend overrides `make_store`."""
 

@@ -159,8 +159,9 @@ class Crew:
         for job in (*stalled, *(job for job in doing if job.id in forgotten)):
             try:
                 await manager.finish_job(job, status=Status.FAILED, delete_job=True)
-            except ConnectorException as error:  # another crew was quicker
+            except ConnectorException as error:  # another crew was quicker, or the next time
                 event("job.rescued", logging.DEBUG, task=job.lock, error=_told(error))
+                self._done |= {job.id} & forgotten
                 continue
             event("job.rescued", logging.WARNING, task=job.lock)
 
