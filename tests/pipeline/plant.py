@@ -146,6 +146,7 @@ class Plant:
         self.clock = FakeClock()
         self.reads_beside = False
         self.redact = NOTHING_HIDDEN
+        self.between_pages: Callable[[], None] | None = None
         self.store = store or open_store(url_in(folder))
         self.connection = Connection(
             workspace="default",
@@ -193,6 +194,7 @@ class Plant:
         runner = StreamRunner(
             self.store, self.installation, sources, self.clock, observing, self.redact
         )
+        runner = replace(runner, between_pages=self.between_pages)
         report = runner.run(stream, Start(full=full, since=since, confirmed=confirmed), wait_s=0)
         self.clock.advance(60)
         self._check_laws(report)
