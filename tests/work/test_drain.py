@@ -23,6 +23,7 @@ from penstock.config import Settings
 from penstock.contracts import registry
 from penstock.errors import StoreUnavailableError
 from penstock.model import times
+from penstock.model.standing import Condition
 from penstock.model.unit import Lease
 from penstock.simulator import Company
 from penstock.simulator.server import TOKEN
@@ -42,6 +43,7 @@ class Site:
     rng: random.Random
     hands: list[subprocess.Popen[bytes]] = field(default_factory=list)
     killed: int = 0
+    taken_over: set[str] = field(default_factory=set)
 
     def hire(self, workers: int = 4) -> None:
         database = self.app.settings.database
@@ -105,6 +107,10 @@ class Site:
             time.sleep(0.3)
 
     def _take_over(self, lease: Lease) -> None:
+        name = f"{lease.connection}/{lease.stream}"
+        if name in self.taken_over:  # three losses in a row would park the stream
+            return
+        self.taken_over.add(name)
         mine = replace(lease, owner="another host")
         state = self.app.store.streams.claim(mine, now=times.microseconds(lease.until))
         if state is not None:
@@ -119,7 +125,14 @@ class Site:
         while self.due() or self.app.store.agenda.counts(0)[0] < planned or self.leases():
             assert time.monotonic() < deadline, f"{self.due()} streams are still due"
             assert all(hand.poll() is None for hand in self.hands), "a worker gave up"
+            self.help_the_parked()
             time.sleep(0.1)
+
+    def help_the_parked(self) -> None:
+        """As a person does: chance may have struck one stream three times."""
+        for row in self.app.store.streams.list("default"):
+            if row.state == Condition.FAILED and "its process died" in (row.reason or ""):
+                self.app.run_now(row.connection, row.stream)
 
     def fencing_refusals(self) -> int:
         runs = self.app.store.runs.list("default", limit=100_000)

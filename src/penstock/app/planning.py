@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from penstock.clock import Clock
 from penstock.errors import PenstockError
 from penstock.model import times
-from penstock.model.connection import Connection
 from penstock.sdk import loader
-from penstock.sdk.connector import Connector
 from penstock.store.roles import Store
 from penstock.store.rows import PlannedStream
 from penstock.telemetry import event
@@ -22,13 +20,17 @@ Key = tuple[str, str, str]
 """Workspace, connection, stream."""
 
 
+Manifest = dict[str, str | None]
+"""Poll streams of a connector, each with its schedule."""
+
+
 @dataclass(slots=True)
 class Planning:
     """One look at all connections and their manifests."""
 
     store: Store
     clock: Clock
-    loaded: dict[str, Connector | None] = field(default_factory=dict)
+    manifests: dict[str, Manifest | None] = field(default_factory=dict)
 
     def plan(self) -> None:
         """Write down the schedules that have changed. A new stream is due at once, one that is no
@@ -43,32 +45,29 @@ class Planning:
             now = times.microseconds(self.clock.now())
             self.store.agenda.plan([(s, _first(s, planned, now)) for s in changed])
 
-    def schedules(self, planned: Iterable[Key]) -> Iterator[tuple[Key, str | None]]:
+    def schedules(self, planned: dict[Key, str | None]) -> Iterator[tuple[Key, str | None]]:
         """What each stream should have; of connectors that cannot be loaded nothing is known."""
-        known: dict[tuple[str, str], set[str]] = {}
-        for workspace, name, stream in planned:
-            known.setdefault((workspace, name), set()).add(stream)
-        for connection in self.store.connections.list():
-            connector = self.connector(connection)
-            if connector is None:
-                continue
-            home = (connection.workspace, connection.name)
-            declared = polls(connector)
-            for stream in declared:
-                yield (*home, stream), connector.stream(stream).schedule
-            for stream in known.get(home, set()).difference(declared):
-                yield (*home, stream), None
+        known: dict[tuple[str, str], Manifest] = {}
+        for workspace, connection, stream in (key for key in planned if planned[key] is not None):
+            known.setdefault((workspace, connection), {})[stream] = None
+        for one in self.store.connections.list():
+            manifest = self.manifest(one.target)
+            if manifest is not None:
+                home = (one.workspace, one.name)
+                for stream, schedule in (known.get(home, {}) | manifest).items():
+                    yield (*home, stream), schedule
 
-    def connector(self, connection: Connection) -> Connector | None:
-        """Loaded once in a look, so that a manifest may change while we run."""
-        target = connection.target
-        if target not in self.loaded:
+    def manifest(self, target: str) -> Manifest | None:
+        """Read once in a look, so that it may change while we run."""
+        if target not in self.manifests:
             try:
-                self.loaded[target] = loader.load(target).connector
+                connector = loader.load(target).connector
+                schedules = {key: connector.stream(key).schedule for key in polls(connector)}
+                self.manifests[target] = schedules
             except PenstockError as error:
                 event("connector.unloadable", logging.WARNING, target=target, reason=error.code)
-                self.loaded[target] = None
-        return self.loaded[target]
+                self.manifests[target] = None
+        return self.manifests[target]
 
 
 def _first(stream: PlannedStream, planned: dict[Key, str | None], now: int) -> int | None:

@@ -28,7 +28,7 @@ from penstock.work.ticker import LOOK_S, Ticker
 from penstock.work.timetable import after_run
 
 BEAT_S = 10.0
-PLAN_S = 15.0
+PLAN_S = 20.0
 ADJUST_S = 300.0
 FORGOTTEN_AFTER_US = 24 * 3600 * 1_000_000
 """Workers that have not been heard of for a day are no longer told of."""
@@ -82,7 +82,7 @@ class Serving:
         self.service = Service(ticker, self.chores(), self.app.clock, self.stop)
 
     def chores(self) -> list[Chore]:
-        chores = [Chore("beat", BEAT_S, self.beat), Chore("plan", PLAN_S / 3, self.plan)]
+        chores = [Chore("beat", BEAT_S, self.beat), Chore("plan", PLAN_S / 4, self.plan)]
         if isinstance(self.app.clock, SharedClock):
             chores.append(Chore("adjust", ADJUST_S, self.app.clock.adjust))
         return chores

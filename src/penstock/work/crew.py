@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
@@ -79,6 +80,7 @@ class Crew:
     # ── in the crew's own thread ──
 
     def _live(self) -> None:
+        self._loop.set_exception_handler(_tell_of_leftovers)
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._work_on())
 
@@ -161,7 +163,7 @@ class Crew:
                 await manager.finish_job(job, status=Status.FAILED, delete_job=True)
             except ConnectorException as error:  # another crew was quicker, or the next time
                 event("job.rescued", logging.DEBUG, task=job.lock, error=_told(error))
-                self._done |= {job.id} & forgotten
+                self._done |= {number for number in forgotten if number == job.id}
                 continue
             event("job.rescued", logging.WARNING, task=job.lock)
 
@@ -170,6 +172,13 @@ class Crew:
             await asyncio.wait_for(self._closing.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _tell_of_leftovers(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Of what nobody waits for any more: a job that ended after others had taken us for dead."""
+    error = context.get("exception")
+    told = _told(error) if error is not None else context.get("message")
+    event("crew.leftover", logging.WARNING, error=told)
 
 
 def _told(error: BaseException) -> str:
