@@ -126,6 +126,13 @@ class TestPlanning:
         site.plan()
         assert (site.stream("friends").schedule, site.stream("friends").next_run_at) == (None, None)
 
+    def test_a_schedule_that_cannot_be_read_stops_no_other(self, site: Site) -> None:
+        site.declare(customers="0 * * * *", friends="hourly")
+        site.plan()
+        assert site.stream("friends").next_run_at is None
+        site.serve_once()
+        assert site.runs() == ["customers"]
+
     def test_a_manifest_that_cannot_be_read_leaves_what_was_planned(self, site: Site) -> None:
         site.plan()
         site.manifest.write_text("nonsense(")

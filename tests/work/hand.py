@@ -13,8 +13,8 @@ from penstock.work.stop import Stop, at_signals
 
 def main(database: str, key: str, workers: str, stale_s: str) -> None:
     stop = Stop()
-    at_signals(stop)
-    with App.open(Settings(database=database, master_key=key, reading_process="off")) as app:
+    settings = Settings(database=database, master_key=key, reading_process="off")
+    with at_signals(stop), App.open(settings) as app:
         serving = Serving(app, stop, int(workers), tuple(PRIORITIES), stale_s=float(stale_s))
         sys.exit(0 if serving.run(30) else 3)
 

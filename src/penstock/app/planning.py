@@ -73,6 +73,8 @@ class Planning:
 def _first(stream: PlannedStream, planned: dict[Key, str | None], now: int) -> int | None:
     if stream.schedule is None:
         return None
-    if stream[:3] not in planned:
-        return now
-    return next_slot(stream.schedule, "/".join(stream[:3]), now)
+    name = "/".join(stream[:3])
+    due = next_slot(stream.schedule, name, now)
+    if due is None:
+        event("schedule.unreadable", logging.WARNING, stream=name, schedule=stream.schedule)
+    return now if due is not None and stream[:3] not in planned else due

@@ -79,9 +79,8 @@ def _serve(
 
     expect_many_records()
     stop = Stop()
-    with opened(context) as app:
+    with at_signals(stop), opened(context) as app:
         serving = Serving(app, stop, workers, queues)
-        at_signals(stop)
         output.say(_told(serving))
         ended = serving.run_once(grace_s) if once else serving.run(grace_s)
         if ended:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from queue import SimpleQueue
@@ -68,22 +69,31 @@ class Stop:
             raise StoppedError(STOPPING)
 
 
-def at_signals(stop: Stop) -> None:
-    """Ask for the stop at SIGTERM and Ctrl-C. To be called by the main thread.
+@contextmanager
+def at_signals(stop: Stop) -> Iterator[None]:
+    """Ask for the stop at SIGTERM and Ctrl-C, within. To be used by the main thread.
 
     A handler interrupts whatever the main thread is doing, a lock it holds included, so it only
-    puts a word into a queue that may be interrupted; a thread hears it.
+    puts a word into a queue that may be interrupted; a thread hears it. Whoever was asked to stop
+    ends well: further signals, while the process goes down, are ignored.
     """
     heard: SimpleQueue[int] = SimpleQueue()
 
     def listen() -> None:
-        while True:
-            heard.get()
+        while heard.get():
             stop.ask()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda signal_number, _frame: heard.put(signal_number))
+    def handle(number: int, _frame: object) -> None:
+        heard.put(number)
+
     threading.Thread(target=listen, name="penstock-signals", daemon=True).start()
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_IGN if stop.is_asked else handler)
+        heard.put(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,16 +54,14 @@ class Ticker:
 
     def tick(self) -> int:
         """Offer what is due; how much was taken."""
-        room = self.carrier.room
-        if room <= 0:
-            return 0
         now = times.microseconds(self.clock.now())
         # Only this host can tell its dead: they are looked for whosever turn it is.
         taken = self._offer(_tasks(self.left_by_the_dead(now)))
-        if not self.turn():
+        room = self.carrier.room if self.turn() else 0
+        if room <= 0:
             return taken
         taken += self._offer(_tasks(self.due(now, room)))
-        if taken < room:
+        if taken < room:  # streams come first, and leave room or not
             taken += self._offer(self.more(now, WIDE * room))
         return taken
 
