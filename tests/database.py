@@ -140,6 +140,7 @@ def _emptied(schema: str) -> bool:
         try:
             connection.execute(f"SET search_path = {schema}; SET lock_timeout = '5s'")
             connection.execute("; ".join(f"DELETE FROM {table.name}" for table in kept))
+            connection.execute("DELETE FROM procrastinate_jobs; DELETE FROM procrastinate_workers")
             connection.execute(
                 """
                 SELECT setval(oid::regclass, 1, false) FROM pg_class

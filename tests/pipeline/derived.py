@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from penstock.pipeline.derivation import Deriver
 from penstock.pipeline.difference import Difference
-from penstock.work.crew import Alone, Crew
 from penstock.work.rederiving import SPAN, Rederiver, RederiveReport
+from penstock.work.team import Alone, Team
 from tests.pipeline.plant import Plant
 
 
@@ -17,10 +17,10 @@ def deriver(plant: Plant, stream: str = "customers", *, keeps: bool = True) -> D
 
 
 def rederiver(
-    plant: Plant, stream: str = "customers", *, crew: Crew | None = None, span: int = SPAN
+    plant: Plant, stream: str = "customers", *, team: Team | None = None, span: int = SPAN
 ) -> Rederiver:
-    crew = crew or Alone(deriver(plant, stream))
-    return Rederiver(plant.store, plant.installation, stream, crew, plant.clock, span=span)
+    team = team or Alone(deriver(plant, stream))
+    return Rederiver(plant.store, plant.installation, stream, team, plant.clock, span=span)
 
 
 def preview(plant: Plant, stream: str = "customers") -> Difference:

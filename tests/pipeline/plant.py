@@ -149,6 +149,7 @@ class Plant:
         self.clock = FakeClock()
         self.reads_beside = False
         self.redact = NOTHING_HIDDEN
+        self.between_pages: Callable[[], None] | None = None
         self.store = store or open_store(url_in(folder))
         self.connection = Connection(
             workspace="default",
@@ -200,9 +201,10 @@ class Plant:
             self.clock,
             self.reads_beside,
         )
-        return StreamRunner(
+        runner = StreamRunner(
             self.store, self.installation, sources, self.clock, observing, self.redact
         )
+        return replace(runner, between_pages=self.between_pages)
 
     def replay(self, letter: StoredLetter) -> Any:
         writer = UnitWriter(self.store.documents, self.store.documents.commit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import py_compile
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
@@ -285,3 +286,14 @@ def test_two_packages_of_one_name_are_two(folder: Path) -> None:
         write(home / "connector.py", MODULE.replace("Acme", f"Acme {place}"))
     assert loader.load("old/acme_pack").connector.name == "Acme old"
     assert loader.load("new/acme_pack").connector.name == "Acme new"
+
+
+def test_many_threads_load_packages_of_one_name_at_once(folder: Path) -> None:
+    """As the threads of a server do, whose streams are of several connections."""
+    for place in ("one", "two"):
+        home = package(folder / place, "acme_pack")
+        write(home / "connector.py", MODULE.replace("Acme", f"Acme {place}"))
+    places = ["one", "two"] * 20
+    with ThreadPoolExecutor(8) as threads:
+        loaded = threads.map(lambda place: loader.load(f"{place}/acme_pack"), places)
+        assert [each.connector.name for each in loaded] == [f"Acme {place}" for place in places]

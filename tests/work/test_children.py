@@ -19,6 +19,7 @@ from penstock.sdk.connector import Connector
 from penstock.sdk.loader import load
 from penstock.sdk.verify import check
 from penstock.work.sources import polls
+from penstock.work.stop import Stop
 from tests.pipeline.plant import Plant, customer, empty, page_of, to_customer
 
 
@@ -205,6 +206,23 @@ def test_what_ends_one_for_all_ends_the_run(tmp_path: Path, bank: Bank) -> None:
     report = plant.run("payments")
     assert (report.state, report.reason) == ("parked", "rate_limited")
     assert len(bank.asked) < 3
+
+
+def test_a_stop_ends_the_run_between_two_parents(tmp_path: Path, bank: Bank) -> None:
+    """Also where no parent has a second page."""
+    bank.customers = [customer(number) for number in range(10)]
+    plant = plant_of(tmp_path, bank, at_once=1)
+    stop = Stop()
+
+    def stop_after_the_first() -> None:
+        stop.between_pages()
+        if bank.asked:
+            stop.ask()
+
+    plant.between_pages = stop_after_the_first
+    report = plant.run("payments")
+    assert (report.state, report.reason) == ("parked", "stopped")
+    assert 0 < len(bank.asked) < 10
 
 
 def test_a_parent_s_name_is_escaped_in_the_path(tmp_path: Path, bank: Bank) -> None:

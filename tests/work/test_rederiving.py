@@ -30,8 +30,8 @@ from penstock.pipeline.derivation import Derived, Span
 from penstock.pipeline.difference import Difference
 from penstock.pipeline.reading import Installation
 from penstock.sdk.loader import load
-from penstock.work.crew import OnDask, Processes
 from penstock.work.rederiving import spans
+from penstock.work.team import OnDask, Processes
 from tests.database import url_in
 from tests.pipeline.derived import apply, counts, deriver, preview, rederiver
 from tests.pipeline.plant import Plant, Provider, acme, customer
@@ -57,7 +57,7 @@ def plant(backend: str, tmp_path: Path, provider: Provider) -> Iterator[Plant]:
 
 
 class Through:
-    """A crew that lets something happen before it answers."""
+    """A team that lets something happen before it answers."""
 
     size = 1
 
@@ -135,7 +135,7 @@ def test_a_lost_lease_writes_nothing_more_and_the_next_goes_on(plant: Plant) -> 
 
     losses: list[Any] = []
     with pytest.raises(LeaseLostError):
-        rederiver(plant, crew=Through(plant, taken_over), span=1).apply(wait_s=0)
+        rederiver(plant, team=Through(plant, taken_over), span=1).apply(wait_s=0)
     assert len(losses) == 1
     assert sum(name.isupper() for name in plant.names().values()) == 4
     (run, *_) = plant.store.runs.list("default")
@@ -175,7 +175,7 @@ def test_what_moves_on_meanwhile_is_not_overwritten(plant: Plant, provider: Prov
 
     (stored, *_) = [d for d, _ in plant.store.reader.contents("default", "customer")]
     moved = stored.document_id
-    report = rederiver(plant, crew=Through(plant, moves_on)).apply(wait_s=0)
+    report = rederiver(plant, team=Through(plant, moves_on)).apply(wait_s=0)
     assert report.counters is not None
     assert (report.counters.updated, report.counters.stale) == (6, 1)
     assert plant.names()["cus_1"] == "Meanwhile"
@@ -225,12 +225,12 @@ def test_what_a_worker_fails_of_is_said_here(plant: Plant) -> None:
         def derive(self, spans: Iterable[Span]) -> Iterator[Derived]:
             yield Derived(Difference(), failure=("mend it", self.to_mend))
 
-    crew = Failing(plant, print)
+    team = Failing(plant, print)
     with pytest.raises(UsageError, match="mend it"):
-        rederiver(plant, crew=crew).preview()
-    crew.to_mend = False
+        rederiver(plant, team=team).preview()
+    team.to_mend = False
     with pytest.raises(StopRunError, match="mend it"):
-        rederiver(plant, crew=crew).preview()
+        rederiver(plant, team=team).preview()
 
 
 # ── other processes ──
@@ -286,11 +286,11 @@ def test_processes_come_to_the_same_as_one(
 ) -> None:
     alone = rederiver(plant, span=1).preview().difference
     capfd.readouterr()
-    crew = Processes(task, 2)
+    team = Processes(task, 2)
     try:
-        report = rederiver(plant, crew=crew, span=1).apply(wait_s=0)
+        report = rederiver(plant, team=team, span=1).apply(wait_s=0)
     finally:
-        crew.close()
+        team.close()
     assert report.difference == alone
     assert counts(alone) == {"updated": 6, "rejected": 1}
     assert report.processes == 2
@@ -304,12 +304,12 @@ def test_processes_come_to_the_same_as_one(
 def test_a_process_that_dies_is_told_with_what_to_do(
     plant: Plant, task: Callable[[Span], bytes]
 ) -> None:
-    crew = Processes(_die, 2)
+    team = Processes(_die, 2)
     try:
         with pytest.raises(RouteFailedError, match="the same command goes on"):
-            rederiver(plant, crew=crew).apply(wait_s=0)
+            rederiver(plant, team=team).apply(wait_s=0)
     finally:
-        crew.close()
+        team.close()
     assert plant.store.runs.list("default")[0].state is RunState.FAILED
 
 
@@ -347,12 +347,12 @@ def test_a_dask_cluster_comes_to_the_same_as_one(
     with LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
     ) as cluster:
-        crew = OnDask(task, cluster.scheduler_address)
+        team = OnDask(task, cluster.scheduler_address)
         try:
-            assert crew.size == 2
-            report = rederiver(plant, crew=crew, span=1).apply(wait_s=0)
+            assert team.size == 2
+            report = rederiver(plant, team=team, span=1).apply(wait_s=0)
         finally:
-            crew.close()
+            team.close()
     assert report.difference == alone
     assert plant.names()["cus_7"] == "CUSTOMER 7"
 
@@ -368,15 +368,15 @@ def test_a_scheduler_in_this_process_comes_to_the_same_as_one(
     with LocalCluster(
         n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
     ) as cluster:
-        crew = OnDask(task, cluster.scheduler_address)
+        team = OnDask(task, cluster.scheduler_address)
         try:
-            assert rederiver(plant, crew=crew, span=1).preview().difference == alone
+            assert rederiver(plant, team=team, span=1).preview().difference == alone
         finally:
-            crew.close()
+            team.close()
 
 
 @pytest.mark.filterwarnings("default")
 def test_a_scheduler_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("penstock.work.crew._CONNECT_S", 0.2)
+    monkeypatch.setattr("penstock.work.team._CONNECT_S", 0.2)
     with pytest.raises(UsageError, match="no Dask scheduler answers"):
         OnDask(_die, "tcp://127.0.0.1:9")

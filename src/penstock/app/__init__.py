@@ -1,6 +1,7 @@
 """The composition root: the only place that names concrete parts and wires them.
 
-`app` has the verbs that the faces call, `wiring` the parts of a connection.
+`app` has the verbs that the faces call, `wiring` the parts of a connection, `serving` what runs for
+months, `planning` when each stream runs.
 """
 
 from penstock.app.app import (

@@ -63,7 +63,6 @@ from penstock.vault.rotation import Rotated
 from penstock.vault.vault import Vault
 from penstock.work import replaying
 from penstock.work.backfilling import PartitionRunner
-from penstock.work.crew import Alone, Crew, OnDask, Processes
 from penstock.work.owner import Owner
 from penstock.work.probing import probe_stream, probe_url
 from penstock.work.rederiving import SPAN, Rederiver, RederiveReport
@@ -71,6 +70,7 @@ from penstock.work.replaying import ReplayReport
 from penstock.work.runner import RunReport, StreamRunner
 from penstock.work.sources import SourceMaker, polls
 from penstock.work.stop import Stop
+from penstock.work.team import Alone, OnDask, Processes, Team
 
 __all__ = [
     "App",
@@ -329,6 +329,25 @@ class App:
         with self.wiring.client(installation, secrets, Priority.BACKFILL) as client:
             yield PartitionRunner(self._runner(installation, client), stop)
 
+    def pause_stream(self, name: str, stream: str) -> bool:
+        """No run by itself until it is resumed; False where it is paused already. Raises UsageError
+        for an unknown connection, UnknownStreamError."""
+        return self.store.agenda.pause(*self._stream(name, stream), now=self._now())
+
+    def resume_stream(self, name: str, stream: str) -> bool:
+        """Due at once, and by its schedule from then on; False where it is not paused. Raises as
+        `pause_stream`."""
+        return self.store.agenda.resume(*self._stream(name, stream), now=self._now())
+
+    def run_now(self, name: str, stream: str) -> bool:
+        """Due at once, for whoever serves this database; False where it is paused. Raises as
+        `pause_stream`, for what is no poll, and for a connection that runs nothing."""
+        place = self._stream(name, stream)
+        installation = self.wiring.installation(name)
+        self._polled(installation, stream)
+        check_runs(installation.connection)
+        return self.store.agenda.wake(*place, now=self._now())
+
     def confirm_deletes(self, name: str, stream: str, *, wait_s: float = 60.0) -> RunReport:
         """Make the deletes of a stream that wait for a person; those that came back stay.
 
@@ -406,14 +425,14 @@ class App:
         installation.loaded.connector.stream(stream)
         if not dry_run and installation.connection.mode is ConnectionMode.OBSERVE:
             raise UsageError(f"{name} observes, and nothing of it is stored; add --dry-run")
-        crew = self._crew(installation, stream, processes, scheduler, keeps=not dry_run)
+        team = self._team(installation, stream, processes, scheduler, keeps=not dry_run)
         try:
-            rederiver = Rederiver(self.store, installation, stream, crew, self.clock, progress)
+            rederiver = Rederiver(self.store, installation, stream, team, self.clock, progress)
             return rederiver.preview() if dry_run else rederiver.apply(wait_s=wait_s)
         finally:
-            crew.close()
+            team.close()
 
-    def _crew(
+    def _team(
         self,
         installation: Installation,
         stream: str,
@@ -421,7 +440,7 @@ class App:
         scheduler: str | None,
         *,
         keeps: bool,
-    ) -> Crew:
+    ) -> Team:
         """Small stores are not worth the start of a process."""
         loaded = installation.loaded
         task = partial(
@@ -535,6 +554,11 @@ class App:
         egress = self.wiring.egress(installation)
         with Client("", egress=egress, clock=self.clock, credentials=credentials) as client:
             return granted(oauth, credentials, client.ask_for_tokens, callback)
+
+    def _stream(self, name: str, stream: str) -> tuple[str, str, str]:
+        """The stream's place, once it is certain that there is one."""
+        self.wiring.installation(name).loaded.connector.stream(stream)
+        return (self.settings.workspace, name, stream)
 
     def _polled(self, installation: Installation, stream: str) -> str:
         connector = installation.loaded.connector

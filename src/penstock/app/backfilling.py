@@ -174,15 +174,15 @@ class Pulling:
                 self.awake.wait(LOOK_S)
         finally:
             self.stop.ask()
-            self.pool.close(GRACE_S)
+            self.pool.close()
+            self.pool.ended(GRACE_S)
         self.look()
         return self.view
 
     def offer(self) -> None:
         """Give what is due to the threads that are free."""
         now = times.microseconds(self.app.clock.now())
-        for task in self.backlog.due(now, self.pool.room):
-            self.pool.offer(task)
+        self.pool.offer(self.backlog.due(now, self.pool.room))
 
     def look_now_and_then(self) -> None:
         if not self.pool.busy or self.app.clock.monotonic() >= self.looked + SHOWN_S:

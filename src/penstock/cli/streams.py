@@ -1,4 +1,4 @@
-"""`penstock streams`: where each stream stands, and setting its resume point by hand."""
+"""`penstock streams`: where each stream stands, when it runs, and its resume point by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from penstock.model.unit import Checkpoint
     from penstock.read.streams import StreamView
 
-app = typer.Typer(help="Streams: list, state.")
+app = typer.Typer(help="Streams: list, pause, resume, run-now, state.")
 state = typer.Typer(help="A stream's resume point: show, set, reset.", no_args_is_help=True)
 app.add_typer(state, name="state")
 
@@ -35,7 +35,7 @@ def listed(
     ] = None,
     as_json: output.AsJson = False,
 ) -> None:
-    """Streams and where they stand; `streams state` works on a resume point."""
+    """Streams, where they stand and when they run next; `streams state` works on a resume point."""
     if context.invoked_subcommand:
         return
     from penstock.read.notation import to_the_second
@@ -45,12 +45,20 @@ def listed(
     if as_json:
         output.show_json([view.as_json() for view in views])
         return
-    columns = ("connection", "stream", "state", "watermark", "worker", "reason")
+    columns = ("connection", "stream", "state", "next run", "watermark", "worker", "reason")
     rows = [
-        (v.connection, v.stream, v.standing, to_the_second(v.watermark), v.lease_owner, v.reason)
+        (
+            v.connection,
+            v.stream,
+            v.standing,
+            to_the_second(v.next_run_at),
+            to_the_second(v.watermark),
+            v.lease_owner,
+            v.reason,
+        )
         for v in views
     ]
-    shown = 5 if sys.stdout.isatty() else 6  # reasons are long: on a terminal they follow below
+    shown = 6 if sys.stdout.isatty() else 7  # reasons are long: on a terminal they follow below
     output.show_table(
         columns[:shown],
         [row[:shown] for row in rows],
@@ -86,6 +94,40 @@ def _declared(app: App, target: str) -> tuple[str, ...]:
     except PenstockError as error:
         output.say(f"warning: {error.message}")
         return ()
+
+
+@app.command()
+def pause(context: typer.Context, connection: ConnectionName, stream: StreamKey) -> None:
+    """Let a stream not run by itself until it is resumed.
+
+    A run under way goes on to its end.
+    """
+    with opened(context) as app:
+        paused = app.pause_stream(connection, stream)
+    output.say(f"{connection} {stream} {'is paused' if paused else 'was paused already'}")
+    output.hint(f"penstock streams resume {connection} {stream}")
+
+
+@app.command()
+def resume(context: typer.Context, connection: ConnectionName, stream: StreamKey) -> None:
+    """Let a paused stream run again: once at once, whatever was missed, then by its schedule."""
+    with opened(context) as app:
+        resumed = app.resume_stream(connection, stream)
+    output.say(f"{connection} {stream} {'is due now' if resumed else 'is not paused'}")
+
+
+@app.command("run-now")
+def run_now(context: typer.Context, connection: ConnectionName, stream: StreamKey) -> None:
+    """Let whoever serves this database run a stream at once.
+
+    It may try again after crashes, too.
+    """
+    with opened(context) as app:
+        if not app.run_now(connection, stream):
+            raise UsageError(
+                f"{connection} {stream} is paused; `penstock streams resume {connection} {stream}`"
+            )
+    output.say(f"{connection} {stream} is due now, for `penstock serve` or a worker")
 
 
 @state.command()

@@ -16,7 +16,8 @@ class StreamView:
     """cursor: the connector's own resume point. since: when the state last changed.
 
     lease_owner is None where nobody works on the stream. full_at: when the last complete
-    enumeration of everything began. notes: what is doubtful about the cursor.
+    enumeration of everything began. notes: what is doubtful about the cursor. schedule: by which it
+    runs by itself. paused_at: when a person paused it.
     """
 
     connection: str
@@ -34,6 +35,8 @@ class StreamView:
     epoch: int
     full_at: str | None = None
     notes: tuple[str, ...] = ()
+    schedule: str | None = None
+    paused_at: str | None = None
 
     @classmethod
     def of(cls, row: StreamState) -> StreamView:
@@ -54,6 +57,8 @@ class StreamView:
             epoch=row.epoch,
             full_at=notation.instant(row.full_at),
             notes=row.notes,
+            schedule=row.schedule,
+            paused_at=notation.instant(row.paused_at),
         )
 
     @classmethod
@@ -78,6 +83,8 @@ class StreamView:
     @property
     def standing(self) -> str:
         """State with the time that belongs to it: "parked until …", "upstream_failing since …"."""
+        if self.paused_at is not None:
+            return f"paused since {notation.to_the_second(self.paused_at)}"
         if self.state in (Condition.PARKED, Condition.RATE_LIMITED) and self.next_run_at:
             return f"{self.state} until {notation.to_the_second(self.next_run_at)}"
         if self.since and self.state not in (Condition.NEW, Condition.OK):

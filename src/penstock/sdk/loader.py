@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -45,12 +46,22 @@ class Loaded:
     code: bytes
 
 
+_LOADING = threading.RLock()
+"""Held while a connector is loaded: what is loaded by its path takes the place of modules that
+another thread may be loading."""
+
+
 def load(target: str) -> Loaded:
     """Import the connector behind a target.
 
     Raises ConnectorError with file, line and what to do: nothing found, import fails, no or
     several Connector objects in the module.
     """
+    with _LOADING:
+        return _load(target)
+
+
+def _load(target: str) -> Loaded:
     attribute = None
     path = Path(target)
     if path.suffix == ".py" or path.is_dir():

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, null, or_, select, update
 
 from penstock.model.connection import ConnectionState
 from penstock.model.standing import Condition
 from penstock.model.unit import Lease
 from penstock.store.engines import Engines
 from penstock.store.rows import DueStream, OverdueStream, PlannedStream
-from penstock.store.tables import Number, connections, stream_state
+from penstock.store.tables import connections, stream_state
 
 _ROW = stream_state.c
 _NAME = (_ROW.workspace, _ROW.connection, _ROW.stream)
@@ -81,21 +81,16 @@ class SqlAgenda:
 
         What is due sooner stays so, a parked stream waits for its time, a paused one has none.
         """
+        row = self._engines.upsert(stream_state)
+        planned = row.excluded.next_run_at
+        waits = or_(_ROW.state == Condition.PARKED, _ROW.state == Condition.RATE_LIMITED)
+        kept = or_(waits, _ROW.next_run_at < planned)
+        due = case((_ROW.paused_at.is_not(None), null()), (kept, _ROW.next_run_at), else_=planned)
+        changed = {"schedule": row.excluded.schedule, "next_run_at": due}
+        planning = row.on_conflict_do_update(index_elements=_KEY, set_=changed)
+        rows = [_NEW | stream._asdict() | {"next_run_at": at} for stream, at in streams]
         with self._engines.writer.begin() as writing:
-            for stream, next_run_at in streams:
-                kept = or_(_ROW.state == Condition.PARKED, _ROW.next_run_at < next_run_at)
-                due = case(
-                    (_ROW.paused_at.is_not(None), null()),
-                    (kept, _ROW.next_run_at),
-                    else_=literal(next_run_at, Number),
-                )
-                values = {"schedule": stream.schedule, "next_run_at": next_run_at}
-                new = self._new(stream.workspace, stream.connection, stream.stream, values)
-                writing.execute(
-                    new.on_conflict_do_update(
-                        index_elements=_KEY, set_=values | {"next_run_at": due}
-                    )
-                )
+            writing.execute(planning, rows)
 
     def begin(self, lease: Lease, *, most_attempts: int) -> int | None:
         """Count an attempt, under the stream's lease: its number since a run last ended by itself

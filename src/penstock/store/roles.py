@@ -639,6 +639,13 @@ class Workers(Protocol):
     def list(self) -> list[WorkerRow]:
         """All of them, the longest at work first."""
 
+    def take_turn(self, what: str, *, now: int, every: int) -> bool:
+        """Whether it is the caller's turn at what one of all workers does every so often.
+
+        True where nobody has had a turn within `every` microseconds, or the clock has gone back
+        since. Compare and set: of many callers one gets it.
+        """
+
 
 class Notices(Protocol):
     """What somebody is told: once for each cause, until it is over."""

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, inspect, select, text
 
 from penstock.errors import DatabaseError
+from penstock.store import queue_tables
 from penstock.store.engines import Engines
 from penstock.store.sqlite_build import VERSION, hazard
 from penstock.store.sqlite_engine import open_engines
 from penstock.store.sqlite_file import DatabaseFile
 from penstock.store.tables import metadata, revision, tables_of, views
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """All revisions in order, as in `migrations/versions`; the last is what this release needs."""
 
 WANTED = REVISIONS[-1]
@@ -92,6 +93,8 @@ def state(connection: Connection) -> SchemaState:
 def create(connection: Connection) -> None:
     """Make all tables of the wanted revision in an empty database, in the caller's transaction."""
     metadata.create_all(connection, tables=tables_of(connection.dialect.name), checkfirst=False)
+    if connection.dialect.name == "postgresql":
+        queue_tables.make(connection)
     connection.execute(insert(revision).values(version_num=WANTED))
 
 

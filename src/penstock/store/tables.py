@@ -482,6 +482,14 @@ views = Table(
     Column("mark", Word, nullable=False),
 )
 
+# What one of all workers does every so often, and when one last did.
+turns = Table(
+    "turns",
+    metadata,
+    Column("what", Word, primary_key=True),
+    Column("taken_at", Number, nullable=False),
+)
+
 # What somebody is told: once for each cause, until it is over.
 notices = Table(
     "notices",

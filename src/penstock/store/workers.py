@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 
 from penstock.store.engines import Engines
 from penstock.store.rows import WorkerRow
-from penstock.store.tables import workers
+from penstock.store.tables import turns, workers
 
 
 class SqlWorkers:
@@ -39,3 +39,15 @@ class SqlWorkers:
         wanted = select(*columns).order_by(workers.c.started_at, workers.c.owner)
         with self._engines.reader.connect() as reading:
             return [WorkerRow(*row) for row in reading.execute(wanted)]
+
+    def take_turn(self, what: str, *, now: int, every: int) -> bool:
+        """Whether it is the caller's turn at what all workers do together: see the role."""
+        free = or_(turns.c.taken_at <= now - every, turns.c.taken_at > now + every)
+        take = (
+            self._engines.upsert(turns)
+            .values(what=what, taken_at=now)
+            .on_conflict_do_update(index_elements=("what",), set_={"taken_at": now}, where=free)
+            .returning(turns.c.what)
+        )
+        with self._engines.writer.begin() as writing:
+            return writing.execute(take).one_or_none() is not None

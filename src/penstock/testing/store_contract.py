@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from penstock.testing.store_contract_agenda import AgendaContract
 from penstock.testing.store_contract_archive import ArchiveContract
 from penstock.testing.store_contract_backfills import BackfillsContract
 from penstock.testing.store_contract_commit import CommitContract
@@ -47,6 +48,7 @@ class StoreContract(
     UpkeepContract,
     ViewsContract,
     ArchiveContract,
+    AgendaContract,
 ):
     """The behaviour of a store. A backend overrides `make_store`."""
 

@@ -72,6 +72,7 @@ class Children:
     """One run of a child stream. Stands where a Pull stands: counters and work_seconds are true at
     any time, also after an exception.
 
+    between: asked before each further parent; raises what ends the run there.
     prefix: of the names of their checkpoints, in a backfill. There a parent that is done is not
     asked for again by a later attempt, and what a parent fails of is the partition's to tell.
     """
@@ -86,6 +87,7 @@ class Children:
     clock: Clock
     observing: bool = False
     progress: Callable[[Progress], None] | None = None
+    between: Callable[[], None] | None = None
     prefix: str = ""
     counters: Counters = field(default_factory=Counters)
     work_seconds: float = 0.0
@@ -109,6 +111,8 @@ class Children:
                 pull = carried(self.pull)
                 running: set[Future[None]] = set()
                 for parent in self.parents(start):
+                    if self.between is not None:
+                        self.between()
                     reached = max(reached, parent.version_no)
                     running.add(threads.submit(pull, parent, start, began))
                     running = self.settle(running, full=len(running) >= 2 * self.endpoint.at_once)

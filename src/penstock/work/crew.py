@@ -1,147 +1,188 @@
-"""Who derives spans of versions: this process, some beside it, or the workers of a Dask cluster.
+"""The crew: threads of this process that take jobs from the queue, and free those of the dead.
 
-All get the same spans and answer in their order, so what comes of them is the same.
+The queue's own worker is asynchronous; its event loop lives in a thread here and does not leave
+this module. What it does not survive, a database that is away for instance, it begins anew.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Protocol
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-import msgspec
+from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Status
 
-from penstock.errors import RouteFailedError, UsageError
-from penstock.pipeline.derivation import Derived, Deriver, Span
+from penstock.telemetry import event
+from penstock.work.queue import PRIORITIES, RUN, SESSION
+from penstock.work.task import Run, Task, attempt
 
-AHEAD = 2
-"""Spans under way for each worker: enough that none waits, and few results lie in memory."""
+BEAT_S, STALE_S = 10.0, 30.0
+"""Between a crew's signs of life; without one for so long its jobs are free again. Well below the
+time of a lease, so that the lease alone says when a stream goes on."""
 
-_CONNECT_S = 10
+RESCUE_S = 5.0
+"""Between two looks for jobs that nobody works on any more."""
 
-Task = Callable[[Span], bytes]
-"""Derives a span in whichever process it is called, and answers as MessagePack."""
+LONGEST_PAUSE_S = 30.0
+
+_CONNECTIONS = 3
+"""For fetching and finishing jobs, and one that listens for new ones."""
 
 
-class Crew(Protocol):
+class Crew:
+    """Works on jobs of the given queues, `slots` at a time. freed: called when one has ended."""
+
+    def __init__(
+        self,
+        url: str,
+        run: Run,
+        slots: int,
+        *,
+        queues: Sequence[str] = tuple(PRIORITIES),
+        freed: Callable[[], None] = lambda: None,
+        stale_s: float = STALE_S,
+    ) -> None:
+        self.slots = slots
+
+        self._url = url
+        self._run = run
+        self._queues = list(queues)
+        self._freed = freed
+        self._stale_s = stale_s
+        self._under_way: set[int] = set()
+        self._done: set[int] = set()
+        self._loop = asyncio.SelectorEventLoop()
+        self._closing = asyncio.Event()
+        self._thread = threading.Thread(target=self._live, name="penstock-crew", daemon=True)
+
     @property
-    def size(self) -> int:
-        """How many derive at once."""
+    def busy(self) -> int:
+        return len(self._under_way)
 
-    def derive(self, spans: Iterable[Span]) -> Iterator[Derived]:
-        """What each span comes to, in order. Raises RouteFailedError where workers die."""
-
-    def close(self) -> None: ...
-
-
-class Alone:
-    """This process, one span after the other."""
-
-    size = 1
-
-    def __init__(self, deriver: Deriver) -> None:
-        self._deriver = deriver
-
-    def derive(self, spans: Iterable[Span]) -> Iterator[Derived]:
-        return map(self._deriver.derive, spans)
+    def start(self) -> None:
+        """Begin to take jobs."""
+        self._thread.start()
 
     def close(self) -> None:
-        """There is nothing."""
+        """Take no more jobs."""
+        self._loop.call_soon_threadsafe(self._closing.set)
 
+    def ended(self, wait_s: float) -> bool:
+        """Whether all that was under way has ended, waiting up to so many seconds for it."""
+        self._thread.join(wait_s)
+        return not self._thread.is_alive()
 
-class Processes:
-    """Processes on this host, which end with us."""
+    # ── in the crew's own thread ──
 
-    def __init__(self, task: Task, size: int) -> None:
-        self.size = size
-        self._task = task
+    def _live(self) -> None:
+        self._loop.set_exception_handler(_tell_of_leftovers)
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._work_on())
 
-        self._pool = ProcessPoolExecutor(
-            size, mp_context=multiprocessing.get_context("spawn"), initializer=_begin
+    async def _work_on(self) -> None:
+        """Shift after shift, with pauses in between where one has failed."""
+        self._loop.set_default_executor(ThreadPoolExecutor(self.slots, "penstock-work"))
+        failures = 0
+        while not self._closing.is_set():
+            began, told = self._loop.time(), "the worker ended by itself"
+            try:
+                await self._shift()
+            except Exception as error:
+                told = _told(error)
+            if not self._closing.is_set():
+                failures = 1 if self._loop.time() - began > 2 * LONGEST_PAUSE_S else failures + 1
+                event("crew.failing", logging.WARNING, failures=failures, error=told)
+                await self._pause(min(2.0 ** (failures - 1), LONGEST_PAUSE_S))
+
+    async def _shift(self) -> None:
+        """From signing on to signing off; all jobs begun here have ended then."""
+        app = self._app()
+        async with app.open_async(), asyncio.TaskGroup() as group:
+            worker = group.create_task(self._take_jobs(app))
+            rescue = group.create_task(self._rescue_on(app))
+            closing = group.create_task(self._closing.wait())
+            await asyncio.wait({worker, closing}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (worker, rescue, closing):
+                task.cancel()  # a worker that is canceled fetches nothing more and waits
+
+    def _app(self) -> App:
+        connector = PsycopgConnector(
+            conninfo=self._url, kwargs=SESSION, min_size=1, max_size=_CONNECTIONS
+        )
+        app = App(connector=connector)
+        app.task(name=RUN, pass_context=True)(self._work)
+        return app
+
+    async def _take_jobs(self, app: App) -> None:
+        await app.run_worker_async(
+            queues=self._queues,
+            concurrency=self.slots,
+            delete_jobs="always",
+            install_signal_handlers=False,
+            update_heartbeat_interval=min(BEAT_S, self._stale_s / 4),
+            stalled_worker_timeout=self._stale_s,
         )
 
-    def derive(self, spans: Iterable[Span]) -> Iterator[Derived]:
+    def _work(
+        self, context: JobContext, *, workspace: str, connection: str, stream: str, partition: str
+    ) -> None:
+        """One job, in a thread."""
+        number = context.job.id
+        assert number is not None  # it comes from the queue
+        self._under_way.add(number)
         try:
-            yield from _in_order(
-                lambda span: self._pool.submit(self._task, span), spans, self.size * AHEAD
-            )
-        except BrokenProcessPool as error:
-            raise RouteFailedError(
-                "a process that derived records ended before its time: memory ran out, or the "
-                "mapping ended it. What was applied stays, and the same command goes on"
-            ) from error
+            attempt(self._run, Task(workspace, connection, stream, partition))
+        finally:
+            self._under_way.discard(number)
+            self._done.add(number)
+            self._freed()
 
-    def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    async def _rescue_on(self, app: App) -> None:
+        while True:
+            forgotten, self._done = self._done, set()
+            await asyncio.sleep(min(RESCUE_S, self._stale_s / 4))
+            try:
+                await self._rescue(app, forgotten)
+            except ConnectorException as error:
+                self._done |= forgotten
+                event("crew.failing", logging.WARNING, part="rescue", error=_told(error))
 
+    async def _rescue(self, app: App, forgotten: set[int]) -> None:
+        """Free the locks of jobs whose worker is dead, and of our own that have ended while the
+        queue did not hear it. Who should go on then is for the ticker and the lease to say."""
+        manager = app.job_manager
+        stalled = await manager.get_stalled_jobs(seconds_since_heartbeat=self._stale_s)
+        doing = await manager.list_jobs_async(status="doing") if forgotten else ()
+        for job in (*stalled, *(job for job in doing if job.id in forgotten)):
+            try:
+                await manager.finish_job(job, status=Status.FAILED, delete_job=True)
+            except ConnectorException as error:  # another crew was quicker, or the next time
+                event("job.rescued", logging.DEBUG, task=job.lock, error=_told(error))
+                self._done |= {number for number in forgotten if number == job.id}
+                continue
+            event("job.rescued", logging.WARNING, task=job.lock)
 
-class OnDask:
-    """The workers of a Dask cluster. Each reads the database and has the connector installed."""
-
-    def __init__(self, task: Task, address: str) -> None:
-        """Raises UsageError where Dask is missing or no worker is there."""
+    async def _pause(self, seconds: float) -> None:
         try:
-            from distributed import Client
-        except ModuleNotFoundError as error:
-            raise UsageError("--scheduler needs Dask: pip install 'penstock[dask]'") from error
-        try:
-            connect: Any = Client  # it has no types
-            self._client = connect(address, timeout=_CONNECT_S, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"no Dask scheduler answers at {address}: {error}") from error
-        self.size = sum(self._client.nthreads().values())
-        if not self.size:
-            self.close()
-            raise UsageError(f"the Dask scheduler at {address} has no workers")
-        self._task = task
-
-    def derive(self, spans: Iterable[Span]) -> Iterator[Derived]:
-        from distributed import KilledWorker
-
-        def submit(span: Span) -> Any:
-            return self._client.submit(self._task, span, pure=False)
-
-        try:
-            yield from _in_order(submit, spans, self.size * AHEAD)
-        except KilledWorker as error:
-            raise RouteFailedError(
-                "the workers that derived a span died again and again: memory ran out, or the "
-                "mapping ended them. What was applied stays, and the same command goes on"
-            ) from error
-
-    def close(self) -> None:
-        self._client.close()
+            await asyncio.wait_for(self._closing.wait(), seconds)
+        except TimeoutError:
+            return
 
 
-def _in_order(
-    submit: Callable[[Span], Any], spans: Iterable[Span], ahead: int
-) -> Iterator[Derived]:
-    """Some spans are under way while the first one's answer is waited for."""
-    pending: deque[Any] = deque()
-    try:
-        for span in spans:
-            pending.append(submit(span))
-            if len(pending) >= ahead:
-                yield _decoded(pending.popleft().result())
-        while pending:
-            yield _decoded(pending.popleft().result())
-    finally:
-        for future in pending:
-            future.cancel()
+def _tell_of_leftovers(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Of what nobody waits for any more: a job that ended after others had taken us for dead."""
+    error = context.get("exception")
+    told = _told(error) if error is not None else context.get("message")
+    event("crew.leftover", logging.WARNING, error=told)
 
 
-def _decoded(answer: bytes) -> Derived:
-    return msgspec.msgpack.decode(answer, type=Derived)
-
-
-def _begin() -> None:
-    """What a mapping prints must not stand among what the command prints, and of Ctrl-C the first
-    process takes care."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(2, 1)
+def _told(error: BaseException) -> str:
+    """The innermost of errors that hold one another."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return repr(error.__cause__ or error)

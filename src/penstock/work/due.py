@@ -48,5 +48,9 @@ def is_full_due(state: StreamState, stream: Stream, since: Since | None, now: da
 
 
 def has_come(schedule: str, since: int, now: datetime) -> bool:
-    """Whether a moment of the schedule lies after `since` and not after `now`."""
-    return Schedule.parse(schedule).after(times.moment(since)) <= now
+    """Whether a moment of the schedule lies after `since` and not after `now`; one that cannot be
+    read never comes, and `penstock check` says why."""
+    try:
+        return Schedule.parse(schedule).after(times.moment(since)) <= now
+    except ValueError:
+        return False

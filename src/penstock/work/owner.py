@@ -41,6 +41,11 @@ class Owner:
     def __str__(self) -> str:
         return "/".join((self.host, self.boot, str(self.pid), self.started, self.holder))
 
+    @property
+    def all_holders(self) -> str:
+        """How the text of every holder in this process begins."""
+        return str(self).removesuffix(self.holder)
+
     def is_dead(self, here: Owner) -> bool:
         """True only where it is certain: another boot of this host, or a process that is gone.
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from penstock.errors import PenstockError
-from penstock.telemetry import event
-from penstock.work.task import Task
-
-Run = Callable[[Task], None]
+from penstock.work.task import Run, Task, attempt
 
 
 class Pool:
@@ -42,29 +36,32 @@ class Pool:
         with self._lock:
             return list(self._under_way)
 
-    def offer(self, task: Task) -> bool:
-        """Begin a task; False where it is under way or there is no room."""
-        with self._lock:
-            if self.room <= 0 or task in self._under_way:
-                return False
-            self._under_way[task] = self._threads.submit(self._work, task)
-            return True
+    def start(self) -> None:
+        """It begins to work with its first task."""
 
-    def close(self, grace_s: float) -> bool:
-        """Wait for what is under way; True where all of it has ended in time."""
+    def offer(self, tasks: Sequence[Task]) -> int:
+        """Begin tasks, in order, as many as there is room for, and none that is under way; how
+        many."""
+        with self._lock:
+            new = [task for task in dict.fromkeys(tasks) if task not in self._under_way]
+            begun = new[: max(self.room, 0)]
+            for task in begun:
+                self._under_way[task] = self._threads.submit(self._work, task)
+            return len(begun)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def ended(self, wait_s: float) -> bool:
+        """Whether all that was under way has ended, waiting up to so many seconds for it."""
         with self._lock:
             under_way = list(self._under_way.values())
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        return not wait(under_way, timeout=grace_s).not_done
+        return not wait(under_way, timeout=wait_s).not_done
 
     def _work(self, task: Task) -> None:
         try:
-            self._run(task)
-        except PenstockError as error:
-            event("task.failed", logging.WARNING, task=str(task), reason=error.code)
-        except Exception:
-            told = traceback.format_exc(limit=-5)
-            event("task.broken", logging.ERROR, task=str(task), trace=told)
+            attempt(self._run, task)
         finally:
             with self._lock:
                 del self._under_way[task]

@@ -1,4 +1,4 @@
-"""Re-derivation of one stream: its versions in spans, derived by a crew, written by one.
+"""Re-derivation of one stream: its versions in spans, derived by a team, written by one.
 
 Whoever derives has read today's connector; only this process writes, page by page under the
 stream's lease, so a crash repeats at most a page, and repeating one changes nothing.
@@ -24,8 +24,8 @@ from penstock.pipeline.reading import Installation
 from penstock.pipeline.unit import Frame, UnitWriter
 from penstock.store.roles import Archive, Store
 from penstock.telemetry import event
-from penstock.work.crew import Crew
 from penstock.work.lease import Held, take
+from penstock.work.team import Team
 
 SPAN = 2_000
 """Versions in a span: a fraction of a second, and some megabytes."""
@@ -69,7 +69,7 @@ class Rederiver:
     store: Store
     installation: Installation
     stream: str
-    crew: Crew
+    team: Team
     clock: Clock
     progress: Callable[[Progress], None] | None = None
     span: int = SPAN
@@ -152,7 +152,7 @@ class Rederiver:
 
     def derive(self) -> Iterator[Derived]:
         """Every span's answer, in order. Raises what a worker failed of."""
-        for derived in self.crew.derive(spans(self.store.archive, self.span)):
+        for derived in self.team.derive(spans(self.store.archive, self.span)):
             if derived.failure is not None:
                 message, to_mend = derived.failure
                 raise UsageError(message) if to_mend else StopRunError(message)
@@ -194,7 +194,7 @@ class Rederiver:
             self.stream,
             self.difference,
             self.clock.monotonic() - self.began,
-            self.crew.size,
+            self.team.size,
             run_no,
             None if run is None else run.counters,
         )

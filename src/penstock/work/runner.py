@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from penstock.clock import Clock
-from penstock.errors import PenstockError, StreamBusyError
+from penstock.errors import LeaseLostError, PenstockError, StreamBusyError
 from penstock.model import times
 from penstock.model.backfill import BELOW, Part
 from penstock.model.identity import from_text
@@ -271,6 +271,7 @@ class StreamRunner:
             self.clock,
             observing=self.observing,
             progress=progress,
+            between=self.between_pages,
             prefix=self.part.partition + BELOW if self.part is not None else "",
         )
 
@@ -421,6 +422,15 @@ class StreamRunner:
         when it is run again."""
         now, was_due_at = times.microseconds(self.clock.now()), held.state.next_run_at
         standing = self._planned(held, ending, now) if self.part is None else None
+        if ending.reason == LeaseLostError.code:
+            event(
+                "lease.lost",
+                logging.WARNING,
+                connection=held.lease.connection,
+                stream=held.lease.stream,
+                partition=held.lease.partition,
+                epoch=held.lease.epoch,
+            )
         self.store.runs.finish(
             run_no,
             state=ending.state,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from penstock.clock import Clock
 from penstock.errors import PenstockError
@@ -15,6 +17,8 @@ from penstock.work.ticker import LOOK_S, Ticker
 
 LONGEST_PAUSE_S = 30.0
 """Between two tries while the database does not answer: 1 s at first, twice as long each time."""
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -29,52 +33,71 @@ class Chore:
 
 @dataclass(slots=True)
 class Service:
-    """ticker: what brings the work. chores: done in this order, at first at once."""
+    """ticker: what brings the work. chores: done in this order, at first at once.
+
+    What fails is tried again and keeps nothing else from being done. failures: turns in a row in
+    which something failed.
+    """
 
     ticker: Ticker
     chores: list[Chore]
     clock: Clock
     stop: Stop
-    awake: threading.Event = field(default_factory=threading.Event)
     failures: int = 0
+    _failed: bool = False
+    _awake: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.stop.tell(self.wake)
 
     def run(self) -> None:
-        """Until it is stopped. What the database refuses is tried again, and told once."""
+        """Until it is stopped."""
         while not self.stop.is_asked:
-            self.awake.clear()
             self.turn()
-            self.pause(self.pause_s)
+            self.pause()
 
     def turn(self) -> int:
         """One look: chores that are due, then tasks. How many tasks were taken."""
-        try:
-            self.do_chores()
-            taken = self.ticker.tick()
-        except PenstockError as error:
-            self.failures += 1
-            event("service.failing", logging.WARNING, reason=error.code, message=error.message)
-            return 0
-        if self.failures:
-            event("service.recovered", after=self.failures)
-            self.failures = 0
-        return taken
-
-    def do_chores(self) -> None:
+        self._awake.clear()
+        self._failed = False
         for chore in self.chores:
             now = self.clock.monotonic()
             if now >= chore.due:
-                chore.do()
                 chore.due = now + chore.every_s
+                self._try(chore.name, chore.do)
+        taken = self._try("tick", self.ticker.tick) or 0
+        self._count()
+        return taken
+
+    def pause(self) -> None:
+        """Until something has ended, the stop is asked for, or it is time to look again."""
+        if not self.stop.is_asked:
+            self._awake.wait(self.pause_s)
 
     @property
     def pause_s(self) -> float:
         return LOOK_S if not self.failures else min(2.0 ** (self.failures - 1), LONGEST_PAUSE_S)
 
-    def pause(self, seconds: float) -> None:
-        """Until something has ended, the stop is asked for, or so many seconds are over."""
-        if not self.stop.is_asked:
-            self.awake.wait(seconds)
-
     def wake(self) -> None:
         """Look again at once."""
-        self.awake.set()
+        self._awake.set()
+
+    def _try(self, name: str, do: Callable[[], T]) -> T | None:
+        try:
+            return do()
+        except PenstockError as error:
+            told = {"reason": error.code, "message": error.message}
+            event("service.failing", logging.WARNING, part=name, failures=self.failures + 1, **told)
+        except Exception:
+            # Months with nobody watching: a fault in one part must not end the others.
+            trace = traceback.format_exc(limit=-5)
+            event("service.broken", logging.ERROR, part=name, trace=trace)
+        self._failed = True
+        return None
+
+    def _count(self) -> None:
+        if self._failed:
+            self.failures += 1
+        elif self.failures:
+            event("service.recovered", logging.WARNING, after=self.failures)
+            self.failures = 0

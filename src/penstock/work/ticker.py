@@ -30,39 +30,46 @@ class Carrier(Protocol):
 
     @property
     def room(self) -> int:
-        """How many tasks are welcome now."""
+        """How many tasks are welcome now, at most."""
 
-    def offer(self, task: Task) -> bool:
-        """Take a task; False where it is on its way already or not wanted."""
+    def offer(self, tasks: Sequence[Task]) -> int:
+        """Take tasks, in order, as many as there is room for, and none that is on its way already;
+        how many were taken."""
 
 
 @dataclass(slots=True)
 class Ticker:
-    """more: tasks of another kind that are due, at most so many; they come after the streams."""
+    """more: tasks of another kind that are due, at most so many; they come after the streams.
+
+    turn: where many tickers fill one carrier, whether it is this one's turn to look.
+    """
 
     agenda: Agenda
     carrier: Carrier
     clock: Clock
     more: Callable[[int, int], Sequence[Task]] = lambda _now, _limit: ()
+    turn: Callable[[], bool] = lambda: True
     chance: Random = field(default_factory=Random)
     looked_for_dead: float = float("-inf")
 
     def tick(self) -> int:
         """Offer what is due; how much was taken."""
-        room = self.carrier.room
-        if room <= 0:
-            return 0
         now = times.microseconds(self.clock.now())
-        taken = self._offer([_task(due) for due in self.due(now, room)], room)
-        if taken < room:
-            taken += self._offer(list(self.more(now, WIDE * room)), room - taken)
+        # Only this host can tell its dead: they are looked for whosever turn it is.
+        taken = self._offer(_tasks(self.left_by_the_dead(now)))
+        room = self.carrier.room if self.turn() else 0
+        if room <= 0:
+            return taken
+        taken += self._offer(_tasks(self.due(now, room)))
+        if taken < room:  # streams come first, and leave room or not
+            taken += self._offer(self.more(now, WIDE * room))
         return taken
 
     def due(self, now: int, room: int) -> list[DueStream]:
-        """What is due, those that a dead process of this host holds among it."""
+        """Some of what has been due longest, in random order."""
         due = self.agenda.due(now, WIDE * room)
         self.chance.shuffle(due)
-        return self.left_by_the_dead(now) + due
+        return due
 
     def left_by_the_dead(self, now: int) -> list[DueStream]:
         """Streams whose lease is not over but whose owner is, as far as this host can tell."""
@@ -73,14 +80,9 @@ class Ticker:
         dead = dead_among(row.lease_owner for row in held)
         return [row for row in held if row.lease_owner in dead]
 
-    def _offer(self, tasks: list[Task], room: int) -> int:
-        taken = 0
-        for task in tasks:
-            if taken == room:
-                break
-            taken += self.carrier.offer(task)
-        return taken
+    def _offer(self, tasks: Sequence[Task]) -> int:
+        return self.carrier.offer(tasks) if tasks else 0
 
 
-def _task(due: DueStream) -> Task:
-    return Task(due.workspace, due.connection, due.stream)
+def _tasks(streams: Sequence[DueStream]) -> list[Task]:
+    return [Task(due.workspace, due.connection, due.stream) for due in streams]

@@ -26,13 +26,17 @@ _WAITS_FOR_A_PERSON = (Condition.NEEDS_REAUTH, Condition.PAUSED_BY_DRIFT)
 _KEEPS_ITS_SCHEDULE = (Condition.OK, Condition.FORBIDDEN, Condition.NOT_FOUND)
 
 
-def next_slot(schedule: str, name: str, now: int) -> int:
+def next_slot(schedule: str, name: str, now: int) -> int | None:
     """The next time of a schedule for one of all that have it; instants in microseconds.
 
-    Slots that went by meanwhile are not made up for: one run brings what they would have brought.
+    None for a schedule that cannot be read; `penstock check` says why. Slots that went by meanwhile
+    are not made up for: one run brings what they would have brought.
     name: what tells the stream apart; it always gets the same place within the jitter.
     """
-    parsed = Schedule.parse(schedule)
+    try:
+        parsed = Schedule.parse(schedule)
+    except ValueError:
+        return None
     moment = times.moment(now)
     spread = min(parsed.pause(moment) / JITTER_SHARE, MOST_JITTER)
     jitter = spread * _share_of(name)

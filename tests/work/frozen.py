@@ -1,0 +1,32 @@
+"""The process that freezes: runs a stream, and stops once, as by SIGSTOP, at a named moment.
+
+Prints its report when somebody has let it go on and it has come to its end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from types import SimpleNamespace
+
+from penstock import telemetry
+from penstock.app import App
+from penstock.config import Settings
+
+
+def main(database: str, key: str, stream: str, point: str) -> None:
+    def freeze(pid: int, _signal: int) -> None:
+        telemetry._KILL_AT = ""
+        os.kill(pid, signal.SIGSTOP)
+
+    telemetry.os = SimpleNamespace(kill=freeze, getpid=os.getpid)  # type: ignore[attr-defined]
+    telemetry._KILL_AT, _, telemetry._KILL_COUNT = point.partition(":")
+    with App.open(Settings(database=database, master_key=key, reading_process="off")) as app:
+        (report,) = app.run("sim", [stream], wait_s=0)
+    print(json.dumps(report.as_json()), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
