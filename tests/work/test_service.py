@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from penstock.errors import StoreUnavailableError
-from penstock.store.roles import Agenda
 from penstock.store.rows import DueStream
+from penstock.store.work_roles import Agenda
 from penstock.work.service import Chore, Service
 from penstock.work.stop import Stop
 from penstock.work.task import Task

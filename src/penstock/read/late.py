@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from penstock.model import times
 from penstock.model.schedule import Schedule
-from penstock.store.roles import Agenda
 from penstock.store.rows import OverdueStream
+from penstock.store.work_roles import Agenda
 
 PATIENCE = timedelta(minutes=15)
 LOOKED_AT = 10_000

@@ -24,15 +24,12 @@ from penstock.store.notices import SqlNotices
 from penstock.store.pace import SqlPace
 from penstock.store.reader import SqlReader
 from penstock.store.roles import (
-    Agenda,
     Archive,
-    Backfills,
     Connections,
     Documents,
     Feed,
     HeldPages,
     Letters,
-    Notices,
     Pace,
     Reader,
     Runs,
@@ -42,7 +39,6 @@ from penstock.store.roles import (
     Sweeps,
     Tokens,
     Views,
-    Workers,
 )
 from penstock.store.rows import StoreFacts
 from penstock.store.runs import SqlRuns
@@ -59,6 +55,7 @@ from penstock.store.streams import SqlStreams
 from penstock.store.sweeps import SqlSweeps
 from penstock.store.tokens import SqlTokens
 from penstock.store.views import SqlViews
+from penstock.store.work_roles import Agenda, Backfills, Notices, Workers
 from penstock.store.workers import SqlWorkers
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from penstock.clock import Clock
-from penstock.store.roles import Backfills
+from penstock.store.work_roles import Backfills
 from penstock.work.owner import dead_among
 from penstock.work.task import Task
 from penstock.work.ticker import DEAD_S

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from penstock.clock import Clock
 from penstock.model import times
-from penstock.store.roles import Agenda
 from penstock.store.rows import DueStream
+from penstock.store.work_roles import Agenda
 from penstock.work.owner import dead_among
 from penstock.work.task import Task
 
