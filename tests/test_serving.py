@@ -99,6 +99,7 @@ def site(backend: str, tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
+@pytest.mark.sqlite
 class TestPlanning:
     def test_a_new_stream_runs_at_once_and_then_by_its_schedule(self, site: Site) -> None:
         site.serve_once()
@@ -170,6 +171,7 @@ class TestByHand:
             Serving(site.app, Stop(), workers=0)
 
 
+@pytest.mark.sqlite
 class TestFailures:
     def test_a_stream_that_cannot_begin_says_why_and_tries_again(self, site: Site) -> None:
         site.plan()
@@ -182,7 +184,6 @@ class TestFailures:
         assert "was never closed" in (row.reason or "")
         assert 0.5 <= site.minutes_to_next() <= 1
 
-    @pytest.mark.sqlite
     def test_a_stream_whose_process_dies_again_and_again_is_parked(self, site: Site) -> None:
         """Each attempt is counted before it begins; one that dies has not told its end."""
         site.declare(hook="import os; os._exit(70)", customers="0 * * * *")

@@ -27,7 +27,7 @@ from penstock.simulator import Company, serve
 from penstock.simulator.server import TOKEN
 from tests.database import KEY, url_in
 
-STREAM, PAGE = "invoices", 6
+STREAM, PAGE = "invoices", 5
 
 
 class LaterClock(SystemClock):
@@ -57,7 +57,7 @@ def frozen(settings: Settings, point: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def check_that_it_wakes_up_too_late(folder: Path, point: str) -> None:
-    company = Company(seed=5, records=80, faulty=0)
+    company = Company(seed=5, records=50, faulty=0)
     settings = Settings(database=url_in(folder), master_key=KEY, reading_process="off")
     with serve(company) as provider:
         with App.open(settings) as app:
