@@ -16,13 +16,19 @@ from penstock.app import App
 from penstock.config import Settings
 
 
-def main(database: str, key: str, stream: str, point: str) -> None:
+def freeze_at(point: str) -> None:
+    """Stop at the n-th passing of a kill point, "page.parsed:2" for instance, and only then."""
+
     def freeze(pid: int, _signal: int) -> None:
         telemetry._KILL_AT = ""
         os.kill(pid, signal.SIGSTOP)
 
     telemetry.os = SimpleNamespace(kill=freeze, getpid=os.getpid)  # type: ignore[attr-defined]
     telemetry._KILL_AT, _, telemetry._KILL_COUNT = point.partition(":")
+
+
+def main(database: str, key: str, stream: str, point: str) -> None:
+    freeze_at(point)
     with App.open(Settings(database=database, master_key=key, reading_process="off")) as app:
         (report,) = app.run("sim", [stream], wait_s=0)
     print(json.dumps(report.as_json()), flush=True)

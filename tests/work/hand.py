@@ -9,9 +9,13 @@ from penstock.app.serving import Serving
 from penstock.config import Settings
 from penstock.work.queue import PRIORITIES
 from penstock.work.stop import Stop, at_signals
+from tests.work.frozen import freeze_at
 
 
-def main(database: str, key: str, workers: str, stale_s: str) -> None:
+def main(database: str, key: str, workers: str, stale_s: str, point: str = "") -> None:
+    """point: where it freezes once, if anywhere."""
+    if point:
+        freeze_at(point)
     stop = Stop()
     settings = Settings(database=database, master_key=key, reading_process="off")
     with at_signals(stop), App.open(settings) as app:
