@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import os
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +19,6 @@ import psycopg
 import pytest
 
 from penstock.store.postgres import PostgresStore
-from penstock.store.roles import Store
-from penstock.store.rows import FeedItem
 from penstock.store.tables import revision, tables_of, views
 
 SERVER = os.environ.get("PENSTOCK_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
@@ -100,15 +97,6 @@ def empty_schema() -> Iterator[str]:
         yield url_of(schema)
     finally:
         _drop(schema)
-
-
-def feed_with(store: Store, items: int) -> list[FeedItem]:
-    """The feed, once it holds so many items. On a server it stops at the oldest open transaction,
-    whoever's it is: that of another test, in another schema, passes."""
-    deadline = time.monotonic() + 60
-    while store.feed.head() < items and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return store.feed.read(0, 100_000)
 
 
 def url_of(schema: str) -> str:

@@ -168,7 +168,7 @@ def test_partitions_never_take_every_worker(app: App, api: Api, tmp_path: Path) 
     serving = Serving(app, Stop(), workers=4)
     now = app.clock.now()
     micros = int(now.timestamp() * 1_000_000)
-    offered = serving.partitions(micros, 16)
+    offered = list(serving.service.ticker.more(micros, 16))
     assert len(offered) == 2
     assert offered[0].partition == f"backfill/{view.backfill_no}/2026-01-01"
     serving.close(0)

@@ -29,7 +29,8 @@ from penstock.contracts import registry
 from penstock.model.run import RunState
 from penstock.simulator import Company
 from penstock.simulator.server import TOKEN
-from tests.database import feed_with, url_in
+from penstock.testing.store_case import placed
+from tests.database import url_in
 
 KEY = b64encode(b"k" * 32).decode()
 SEED, RECORDS, PAGE = 7, 300, 20
@@ -157,7 +158,7 @@ def stored_facts(app: App, document_type: str, facts: Any) -> dict[str, dict[str
 
 def check_history(app: App, versions: int) -> None:
     """Versions are 1, 2, 3 … without gaps, the feed is dense, and neither has one too many."""
-    feed = feed_with(app.store, versions)
+    feed = placed(app.store, versions)
     assert [item.seq for item in feed] == list(range(1, versions + 1))
     for document_type in registry.types():
         for stored in app.store.reader.documents("default", document_type, limit=10_000):

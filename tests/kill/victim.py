@@ -15,10 +15,10 @@ import sys
 import time
 from typing import Any
 
-from penstock import telemetry
 from penstock.app import App
 from penstock.app.backfilling import Backfilling
 from penstock.config import Settings
+from penstock.telemetry import events
 from penstock.work.stop import Stop
 
 
@@ -40,9 +40,9 @@ def main(database: str, key: str) -> None:
 
 def live(settings: Settings, order: dict[str, Any]) -> None:
     """Run all streams of the connection, armed as ordered, and end without cleaning up."""
-    telemetry._KILL_AT = order.get("point", "")
-    telemetry._KILL_COUNT = str(order.get("passing", 1))
-    telemetry._passings = itertools.count(1)
+    events._KILL_AT = order.get("point", "")
+    events._KILL_COUNT = str(order.get("passing", 1))
+    events._passings = itertools.count(1)
     status = 70
     try:
         with App.open(settings) as app:

@@ -32,6 +32,7 @@ from penstock.pipeline.unit import UnitWriter
 from penstock.sdk.connector import Connector
 from penstock.store.rows import StoredVersion
 from penstock.store.sqlite import SqliteStore
+from penstock.testing.store_case import placed
 from penstock.work import sources
 from penstock.work.runner import RunReport
 from tests.database import databases
@@ -314,7 +315,7 @@ class SourceMachine(RuleBasedStateMachine):
             assert all(a != b for a, b in pairwise(shown)), record_id
             _check_subsequence([_content(v) for v in versions], self.source.past[record_id])
         total = sum(map(len, histories.values()))
-        feed = self.plant.store.feed.read(0, 100_000)
+        feed = placed(self.plant.store, total)
         assert [item.seq for item in feed] == list(range(1, total + 1))
         self.check_counted_once(len(histories), total)
 

@@ -22,13 +22,14 @@ from penstock.pipeline.unit import UnitWriter
 from penstock.sdk.loader import Loaded
 from penstock.store.roles import Store
 from penstock.store.rows import StoredLetter
+from penstock.testing.store_case import placed
 from penstock.upstream.auth import Credentials, InTurn
 from penstock.upstream.client import Client
 from penstock.upstream.guard import Egress
 from penstock.vault.redaction import NOTHING_HIDDEN
 from penstock.work.runner import RunReport, StreamRunner
 from penstock.work.sources import SourceMaker
-from tests.database import feed_with, url_in
+from tests.database import url_in
 from tests.upstream.clock import FakeClock
 
 URL = "https://api.acme.test"
@@ -252,7 +253,7 @@ class Plant:
         state = self.store.streams.get("default", "acme-main", report.stream)
         assert state is not None
         assert not state.lease_owner
-        feed = [item.seq for item in feed_with(self.store, self.versions())]
+        feed = [item.seq for item in placed(self.store, self.versions())]
         assert feed == list(range(1, len(feed) + 1))
         assert len(feed) == self.versions()
 

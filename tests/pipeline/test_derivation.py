@@ -228,7 +228,7 @@ def test_a_document_whose_later_record_was_not_archived_is_left_alone(
 @pytest.mark.sqlite
 def test_documents_of_forgotten_pages_are_counted_and_left_alone(plant: Plant) -> None:
     now = times.microseconds(plant.clock.now())
-    forgotten = plant.store.archive.forget("default", before=now, limit=1)
+    forgotten = plant.store.archive.forget(before=now, limit=1)
     assert forgotten.pages == 1
     remap(plant, shouted)
     difference = apply(plant).difference

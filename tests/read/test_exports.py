@@ -17,8 +17,8 @@ from penstock.model.unit import DocumentState
 from penstock.read.csv_table import guarded
 from penstock.read.exported import ExportedVersion
 from penstock.read.exports import FORMATS, Export
+from penstock.testing.store_case import placed
 from tests.contracts.examples import accepted, invoice
-from tests.database import feed_with
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def written(read, store):
     """An export as its format writes it, once the feed holds so much; bytes and what was told."""
 
     def write(format_name="jsonl", *, at, document_type="customer", **asked):
-        assert len(feed_with(store, at)) == at
+        assert len(placed(store, at)) == at
         out = io.BytesIO()
         told = read.export(document_type, **asked).write(format_name, out)
         return out.getvalue(), told

@@ -11,20 +11,20 @@ import signal
 import sys
 from types import SimpleNamespace
 
-from penstock import telemetry
 from penstock.app import App
 from penstock.config import Settings
+from penstock.telemetry import events
 
 
 def freeze_at(point: str) -> None:
     """Stop at the n-th passing of a kill point, "page.parsed:2" for instance, and only then."""
 
     def freeze(pid: int, _signal: int) -> None:
-        telemetry._KILL_AT = ""
+        events._KILL_AT = ""
         os.kill(pid, signal.SIGSTOP)
 
-    telemetry.os = SimpleNamespace(kill=freeze, getpid=os.getpid)  # type: ignore[attr-defined]
-    telemetry._KILL_AT, _, telemetry._KILL_COUNT = point.partition(":")
+    events.os = SimpleNamespace(kill=freeze, getpid=os.getpid)  # type: ignore[attr-defined]
+    events._KILL_AT, _, events._KILL_COUNT = point.partition(":")
 
 
 def main(database: str, key: str, stream: str, point: str) -> None:

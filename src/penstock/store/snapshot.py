@@ -18,13 +18,14 @@ from penstock.store.tables import (
     sightings,
     sweeps,
     tables_of,
+    turns,
     views,
     workers,
 )
 
 ROWS_HELD = 500
 
-LEFT_OUT = (revision, workers, views)
+LEFT_OUT = (revision, turns, views, workers)
 """What belongs to a database and to the processes on it, and to no workspace."""
 
 _PARENT = {

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import TypeVar
 
 from penstock.store.roles import Store
+from penstock.store.rows import FeedItem
 from penstock.testing.store_worker import Worker
+
+PATIENCE_S = 60.0
 
 Refusal = TypeVar("Refusal", bound=Exception)
 
@@ -44,9 +48,18 @@ class StoreCase:
             store.letters.list("default", state=None),
             store.streams.list("default"),
             store.runs.get(worker.run_no),
-            store.feed.read(0),
+            placed(store, sum(c["versions"] for c in store.reader.counts("default").values())),
             store.reader.page(1),
         )
+
+
+def placed(store: Store, items: int) -> list[FeedItem]:
+    """The feed, once it holds so many items: a server places nothing behind its oldest open
+    transaction, whoever's that is."""
+    deadline = time.monotonic() + PATIENCE_S
+    while store.feed.head() < items and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return store.feed.read(0, 100_000)
 
 
 def refusal(kind: type[Refusal], call: Callable[[], object]) -> Refusal:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from penstock.testing.store_case import placed
 from penstock.testing.store_contract_agenda import AgendaContract
 from penstock.testing.store_contract_archive import ArchiveContract
 from penstock.testing.store_contract_backfills import BackfillsContract
@@ -93,4 +94,4 @@ class StoreContract(
             worker.commit(worker.invoice("1"))
         with self.make_store() as store:
             assert [d.source_id for d in store.reader.documents("default", "invoice")] == ["1"]
-            assert store.feed.head() == 1
+            assert len(placed(store, 1)) == 1

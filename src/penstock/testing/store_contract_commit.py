@@ -14,7 +14,7 @@ from penstock.model.unit import (
     Head,
     MovedMarks,
 )
-from penstock.testing.store_case import StoreCase, in_threads, refusal
+from penstock.testing.store_case import StoreCase, in_threads, placed, refusal
 from penstock.testing.store_worker import (
     EVERY_BYTE,
     NOW,
@@ -83,7 +83,7 @@ class CommitContract(StoreCase):
         self.store.documents.commit(unit)
         state = self.store.streams.get("default", "acme", "invoices")
         run = self.store.runs.get(worker.run_no)
-        assert self.store.feed.head() == 2
+        assert len(placed(self.store, 2)) == 2
         assert self.store.letters.counts("default") == {"missing_field": 1}
         assert state is not None
         assert (state.cursor, state.enumeration) == ({"after": "2"}, {"high": NOW})
@@ -104,7 +104,7 @@ class CommitContract(StoreCase):
         refusal(WriteConflictError, lambda: self.store.documents.commit(refused))
         assert self.all_there_is(worker) == before
         worker.commit(worker.invoice("2"))  # the unit number is still free
-        assert self.store.feed.head() == 2
+        assert len(placed(self.store, 2)) == 2
 
     def test_a_committed_unit_is_seen_by_other_openings(self) -> None:
         other = self.open_again()
@@ -125,7 +125,7 @@ class CommitContract(StoreCase):
 
         in_threads(*(lambda worker=worker: work(worker) for worker in workers))
         assert self.store.reader.counts("default")["invoice"]["documents"] == 40
-        assert [item.seq for item in self.store.feed.read(0)] == list(range(1, 41))
+        assert [item.seq for item in placed(self.store, 40)] == list(range(1, 41))
 
     # ── write conflicts ──
 
@@ -360,7 +360,7 @@ class CommitContract(StoreCase):
         second = Worker(self.store, owner="worker 2", now=UNTIL_US)
         assert second.unit_no == 1
         second.commit(second.invoice("2"))
-        assert self.store.feed.head() == 2
+        assert len(placed(self.store, 2)) == 2
 
     def test_a_unit_may_come_without_a_lease(self) -> None:
         worker = Worker(self.store)

@@ -13,7 +13,7 @@ from penstock.model.unit import (
     NewLetter,
 )
 from penstock.store.rows import StoredDocument
-from penstock.testing.store_case import StoreCase, in_threads, refusal
+from penstock.testing.store_case import StoreCase, in_threads, placed, refusal
 from penstock.testing.store_worker import (
     EVERY_BYTE,
     NOW,
@@ -297,7 +297,7 @@ class ReadingContract(StoreCase):
         refused = worker.unit(worker.invoice("8"), made[0])
         refusal(WriteConflictError, lambda: self.store.documents.commit(refused))
         worker.commit(*made[3:])
-        feed = self.store.feed.read(0)
+        feed = placed(self.store, 5)
         heads = self.store.documents.heads([version.document_id for version in made])
         assert [item.seq for item in feed] == [1, 2, 3, 4, 5]
         assert {item.kind for item in feed} == {"version"}
