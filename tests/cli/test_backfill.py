@@ -179,7 +179,11 @@ def test_on_a_terminal_there_is_a_live_bar(connected):
 def test_ctrl_c_loses_nothing_and_says_who_goes_on(connected):
     words = ["--database", f"sqlite:///{connected.database}", *ALL.split(), "--by", "day"]
     child = subprocess.Popen(
-        [sys.executable, "-m", "penstock.cli.main", *words], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "penstock.cli.main", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     assert child.stderr is not None
     child.stderr.readline()
