@@ -12,6 +12,7 @@ import pytest
 
 from penstock.app.wiring import open_store
 from penstock.model.identity import document_id
+from penstock.testing.store_case import placed
 from penstock.testing.store_worker import Worker
 from tests.database import url_in
 
@@ -43,7 +44,7 @@ def test_loaded_documents_are_valid_and_penstock_goes_on_behind_them(
 
         worker.commit(worker.invoice("last"))
         worker.commit(worker.next_version("first", b"changed"))
-        items = store.feed.read(0)
+        items = placed(store, 302)
         assert [item.seq for item in items] == list(range(1, 303))
         assert len({item.ref for item in items}) == 302
 

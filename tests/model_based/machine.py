@@ -86,6 +86,7 @@ class SourceMachine(RuleBasedStateMachine):
     source_type: ClassVar[type[Source]] = Source
     torn_commits: ClassVar[bool] = False
     incremental_only: ClassVar[bool] = False
+    always_sweeping: ClassVar[bool] = False
     fired: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
@@ -108,6 +109,10 @@ class SourceMachine(RuleBasedStateMachine):
     ) -> None:
         self.source = self.source_type(BEHIND if self.incremental_only else now, limit)
         self.dated, self.ahead = dated, ahead
+        full_at_rest, sweeping = (
+            full_at_rest or self.always_sweeping,
+            sweeping or self.always_sweeping,
+        )
         self.full_at_rest = full_at_rest and not self.incremental_only
         self.sweeping = sweeping and self.full_at_rest
         database = Path(self.folder.name) / "penstock.db"
