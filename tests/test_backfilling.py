@@ -195,7 +195,7 @@ def test_live_requests_go_before_those_of_a_backfill(app: App, api: Api, tmp_pat
 
 
 def test_a_stop_leaves_the_rest_to_the_next_one(app: App, api: Api, tmp_path: Path) -> None:
-    connect(app, tmp_path, api, rate=8)
+    connect(app, tmp_path, api, rate=2)
     view, stop = start(app), Stop()
 
     def leave(seen: BackfillView) -> None:
