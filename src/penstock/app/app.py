@@ -63,7 +63,7 @@ from penstock.vault.rotation import Rotated
 from penstock.vault.vault import Vault
 from penstock.work import replaying
 from penstock.work.backfilling import PartitionRunner
-from penstock.work.owner import Owner
+from penstock.work.owner import Owner, names_the_dead
 from penstock.work.probing import probe_stream, probe_url
 from penstock.work.rederiving import SPAN, Rederiver, RederiveReport
 from penstock.work.replaying import ReplayReport
@@ -306,12 +306,7 @@ class App:
 
     def health(self) -> Health:
         """How the database stands, and who lives on it, seen from this process."""
-        me = Owner.of_this_process()
-
-        def is_dead(text: str) -> bool:
-            owner = Owner.parse(text)
-            return owner is not None and owner.is_dead(me)
-
+        is_dead = partial(names_the_dead, here=Owner.of_this_process())
         ahead = self.store.ahead(SystemClock().now)
         return self.read.health(Vantage(self._now(), ahead.total_seconds(), is_dead))
 

@@ -13,7 +13,7 @@ from penstock.model.unit import Lease
 from penstock.pipeline.pull import LEASE
 from penstock.store.roles import Streams
 from penstock.telemetry import event, kill_point
-from penstock.work.owner import Owner
+from penstock.work.owner import Owner, names_the_dead
 
 POLL = timedelta(seconds=0.5)
 
@@ -90,8 +90,7 @@ def _try(streams: Streams, free: Lease, me: Owner, clock: Clock) -> Held | None:
 def _dead_owner(state: StreamState | None, me: Owner) -> str | None:
     if state is None or not state.lease_owner:
         return None
-    owner = Owner.parse(state.lease_owner)
-    return state.lease_owner if owner is not None and owner.is_dead(me) else None
+    return state.lease_owner if names_the_dead(state.lease_owner, me) else None
 
 
 def _busy(

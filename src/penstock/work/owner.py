@@ -58,12 +58,18 @@ class Owner:
         return start_of(self.pid) != (self.started or None)
 
 
+def names_the_dead(text: str, here: Owner) -> bool:
+    """Whether a text is that of an owner who is certainly dead; False for one that is none of
+    ours."""
+    owner = Owner.parse(text)
+    return owner is not None and owner.is_dead(here)
+
+
 def dead_among(owners: Iterable[str]) -> frozenset[str]:
     """Those of the owners' texts that certainly hold nothing any more, as far as this host can
     tell."""
     here = Owner.of_this_process()
-    parsed = ((text, Owner.parse(text)) for text in set(owners))
-    return frozenset(text for text, owner in parsed if owner is not None and owner.is_dead(here))
+    return frozenset(text for text in set(owners) if names_the_dead(text, here))
 
 
 def start_of(pid: int) -> str | None:

@@ -16,7 +16,7 @@ from penstock.model.token import TokenPair
 from penstock.store.roles import Tokens
 from penstock.store.rows import StoredTokens
 from penstock.upstream.grant import Grant
-from penstock.work.owner import Owner
+from penstock.work.owner import Owner, names_the_dead
 
 
 @dataclass(slots=True)
@@ -111,5 +111,4 @@ class SealedTokens:
 
 def _is_free(attempt: str) -> bool:
     """Nobody refreshes, or somebody who is certainly dead."""
-    owner = Owner.parse(attempt)
-    return not attempt or (owner is not None and owner.is_dead(Owner.of_this_process()))
+    return not attempt or names_the_dead(attempt, Owner.of_this_process())
