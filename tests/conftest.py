@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,14 @@ def backend(request: pytest.FixtureRequest) -> Iterator[str]:
     databases.kind = request.param
     yield request.param
     databases.give_back()
+
+
+@pytest.fixture(autouse=True)
+def _loudness() -> Iterator[None]:
+    """What a command of the test's does to the logs ends with the test."""
+    level = logging.root.level
+    yield
+    logging.root.setLevel(level)
 
 
 @pytest.fixture(scope="session", autouse=True)
