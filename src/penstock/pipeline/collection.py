@@ -6,6 +6,7 @@ a process of its own maps and examines the records of the next page while this o
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -40,6 +41,9 @@ NOT_MODIFIED = 304
 
 MANY_FRESH = 1_000
 """Fresh records of an enumeration after which a process of its own is worth its start."""
+
+PAGES_AHEAD = 2
+"""So many are read meanwhile that the process beside has always one to go on with."""
 
 
 class UnreadablePageError(Exception):
@@ -108,18 +112,19 @@ class CollectionSource:
         request, trail = self.start(cursor, enumeration)
         arrivals = Arrivals(self.arrive, request, trail)
         with closing(arrivals), closing(Beside(self.beside)) as beside:
-            begun: Begun | None = self.begin(arrivals.take())
-            while begun is not None:
-                ahead = self.ahead(arrivals, beside)
+            queue = deque([self.begin(arrivals.take())])
+            while queue:
+                self.look_ahead(queue, arrivals, beside)
+                begun = queue[0]
                 self.finish(begun)
-                ahead = ahead or self.ahead(arrivals, beside)
+                self.look_ahead(queue, arrivals, beside)
                 yield begun.page
-                if ahead is not None:
-                    ahead = self.seen_again(ahead, begun)
-                elif arrivals.expected:
+                queue.popleft()
+                for place, ahead in enumerate(queue):
+                    queue[place] = self.seen_again(ahead, begun)
+                if not queue and arrivals.expected:
                     beside.expect(begun)
-                    ahead = self.begin(arrivals.take())
-                begun = ahead
+                    queue.append(self.begin(arrivals.take()))
 
     def start(self, cursor: Any, enumeration: Enumeration) -> tuple[Request, Trail]:
         """The request to begin with, and the way behind it.
@@ -201,13 +206,12 @@ class CollectionSource:
         stage.responses.append(arrival.response)
         return Begun(arrival, stage, self.reader.sort_out(stage, arrival.briefs, self.heads_of))
 
-    def ahead(self, arrivals: Arrivals, beside: Beside) -> Begun | None:
-        """The page after this one, where it is here already and can be read meanwhile."""
-        if beside.is_ready and arrivals.is_here:
+    def look_ahead(self, queue: deque[Begun], arrivals: Arrivals, beside: Beside) -> None:
+        """Begin with the pages after this one that are here already and can be read meanwhile."""
+        while len(queue) <= PAGES_AHEAD and beside.is_ready and arrivals.is_here:
             begun = self.begin(arrivals.take())
             begun.reading = beside.read(begun)
-            return begun
-        return None
+            queue.append(begun)
 
     def finish(self, begun: Begun) -> None:
         """Stage the fresh records, read by the process beside or else here."""

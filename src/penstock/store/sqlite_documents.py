@@ -7,7 +7,6 @@ looking heads up brings in the very pages that the commit then changes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
@@ -27,7 +26,6 @@ from penstock.telemetry import kill_point
 
 _IDS_AT_ONCE = 1000
 _ROWS_AT_ONCE = 256
-_PLACE = re.compile(r"\?(\d+)")
 
 
 def _places(*names: str) -> dict[str, str]:
@@ -35,33 +33,41 @@ def _places(*names: str) -> dict[str, str]:
     return {name: f"?{place}" for place, name in enumerate(names, 1)}
 
 
-# Only what a statement needs is bound: binding the content twice costs as much as the look-up.
+def _columns(*names: str) -> dict[str, str]:
+    """Name to column of a VALUES list."""
+    return {name: f"column{place}" for place, name in enumerate(names, 1)}
+
+
+# Binding a value costs about as much as storing it: what the rows of a kind share is bound once.
+_KIND = ("document_type", "contract_version", "state", "version")
+_SHARED = (*_KIND, "workspace", "connection", "run_no", "page_no", "recorded_at")
 _HEAD_FIELDS = (
-    *("document_id", "document_type", "idempotency_key", "source_id", "version", "previous"),
-    *("state", "payload_hash", "raw_mark", "source_version", "source_updated_at", "as_of"),
-    *("status", "on_date", "party", "number"),
+    *("document_id", "idempotency_key", "source_id", "payload_hash", "raw_mark", "source_version"),
+    *("source_updated_at", "as_of", "status", "on_date", "party", "number"),
 )
 _VERSION_FIELDS = (
-    *("document_id", "version", "previous", "state", "contract_version", "payload_hash"),
-    *("source_version", "source_updated_at", "as_of", "flags", "page_index", "content"),
+    *("document_id", "previous", "payload_hash", "source_version", "source_updated_at"),
+    *("as_of", "flags", "page_index", "content"),
 )
+_MOVED_FIELDS = (
+    *("document_id", "previous", "source_id", "state", "version", "payload_hash", "raw_mark"),
+    *("source_version", "source_updated_at", "as_of", "status", "on_date", "party", "number"),
+)
+_kind = attrgetter(*_KIND)
 _head_values = attrgetter(*_HEAD_FIELDS)
 _version_values = attrgetter(*_VERSION_FIELDS)
-_PREVIOUS = _HEAD_FIELDS.index("previous")
-_HEAD_ROW = _places(*_HEAD_FIELDS, "workspace", "connection", "version_no")
-_VERSION_ROW = _places(
-    *_VERSION_FIELDS, "workspace", "run_no", "page_no", "recorded_at", "version_no"
-)
+_moved_values = attrgetter(*_MOVED_FIELDS)
 
 # Hot: every record that is seen for the first time. A row more means the document exists.
-INSERT_DOCUMENT = """
+INSERT_DOCUMENTS = """
 INSERT INTO documents (document_id, workspace, connection, document_type, idempotency_key,
     source_id, state, version, version_no, payload_hash, raw_mark, source_version,
     source_updated_at, as_of, status, on_date, party, number)
-VALUES ({document_id}, {workspace}, {connection}, {document_type}, {idempotency_key},
+SELECT {document_id}, {workspace}, {connection}, {document_type}, {idempotency_key},
     {source_id}, {state}, {version}, {version_no}, {payload_hash}, {raw_mark}, {source_version},
-    {source_updated_at}, {as_of}, {status}, {on_date}, {party}, {number})
-""".format(**_HEAD_ROW)
+    {source_updated_at}, {as_of}, {status}, {on_date}, {party}, {number}
+FROM (VALUES {{}})
+""".format(**_places(*_SHARED), **_columns(*_HEAD_FIELDS, "version_no"))
 
 # Hot: every record that changed. Finds no row when the head has moved on.
 MOVE_HEAD = """
@@ -70,17 +76,18 @@ UPDATE documents SET source_id = {source_id}, state = {state}, version = {versio
     source_version = {source_version}, source_updated_at = {source_updated_at}, as_of = {as_of},
     status = {status}, on_date = {on_date}, party = {party}, number = {number}
 WHERE document_id = {document_id} AND version_no = {previous}
-""".format(**_HEAD_ROW)
+""".format(**_places(*_MOVED_FIELDS, "version_no"))
 
 # Hot: the content of every created or changed record, at the end of the table.
-INSERT_VERSION = """
+INSERT_VERSIONS = """
 INSERT INTO document_versions (version_no, workspace, document_id, version, previous, state,
     contract_version, payload_hash, source_version, source_updated_at, as_of, flags, run_no,
     page_no, page_index, recorded_at, content)
-VALUES ({version_no}, {workspace}, {document_id}, {version}, nullif({previous}, 0), {state},
+SELECT {version_no}, {workspace}, {document_id}, {version}, nullif({previous}, 0), {state},
     {contract_version}, {payload_hash}, {source_version}, {source_updated_at}, {as_of}, {flags},
-    {run_no}, {page_no}, iif({page_no} IS NULL, NULL, {page_index}), {recorded_at}, {content})
-""".format(**_VERSION_ROW)
+    {run_no}, {page_no}, iif({page_no} IS NULL, NULL, {page_index}), {recorded_at}, {content}
+FROM (VALUES {{}})
+""".format(**_places(*_SHARED), **_columns(*_VERSION_FIELDS, "version_no"))
 
 # Hot: the order of all versions; followers read them in this order.
 APPEND_FEED = """
@@ -121,7 +128,10 @@ WHERE state = 'open' AND document_id IN ({})
 """
 
 # Hot there: every record of every enumeration.
-SIGHT = "INSERT OR REPLACE INTO sightings (sweep_no, document_id, seen) VALUES (?1, ?2, ?3)"
+SIGHT = """
+INSERT OR REPLACE INTO sightings (sweep_no, document_id, seen)
+SELECT ?1, column1, ?2 FROM (VALUES {})
+"""
 
 
 class SqliteDocuments:
@@ -173,18 +183,19 @@ class SqliteSession:
         """Heads, versions and feed rows, many with a statement; the numbers of the versions."""
         connection = self._connection
         last_no, last_seq = connection.execute(LAST_NUMBERS).fetchone()
-        numbered = list(_number(unit.versions, last_no))
-
-        home = (unit.workspace, unit.connection)
-        heads = [(_head_values(version) + home + (no,)) for version, no in numbered]
-        _insert(connection, INSERT_DOCUMENT, [row for row in heads if row[_PREVIOUS] is None])
-        _move_heads(connection, MOVE_HEAD, [row for row in heads if row[_PREVIOUS] is not None])
-
-        origin = (unit.workspace, unit.run_no, page_no, unit.recorded_at)
-        rows = [(_version_values(version) + origin + (no,)) for version, no in numbered if no]
-        _insert(connection, INSERT_VERSION, rows)
+        origin = (unit.workspace, unit.connection, unit.run_no, page_no, unit.recorded_at)
+        made = 0
+        for kind, numbered in _numbered(unit.versions, last_no).items():
+            shared = (*kind, *origin)
+            new = [(*_head_values(one), no) for one, no in numbered if one.previous is None]
+            moved = [(*_moved_values(one), no) for one, no in numbered if one.previous is not None]
+            rows = [(*_version_values(one), no) for one, no in numbered if no]
+            _insert(connection, INSERT_DOCUMENTS, shared, new)
+            _move_heads(connection, MOVE_HEAD, moved)
+            _insert(connection, INSERT_VERSIONS, shared, rows)
+            made += len(rows)
         connection.execute(APPEND_FEED, {"seq": last_seq, "version_no": last_no})
-        return range(last_no + 1, last_no + 1 + len(rows))
+        return range(last_no + 1, last_no + 1 + made)
 
     def move_marks(self, unit: UnitOfWork) -> None:
         """One statement for each row."""
@@ -198,8 +209,8 @@ class SqliteSession:
 
     def sight(self, sweep_no: int, document_ids: Sequence[bytes], seen: int) -> None:
         """Insert or replace."""
-        rows = [(sweep_no, document_id, seen) for document_id in document_ids]
-        _insert(self._connection, SIGHT, rows)
+        rows = [(document_id,) for document_id in document_ids]
+        _insert(self._connection, SIGHT, (sweep_no, seen), rows)
 
 
 @contextmanager
@@ -235,7 +246,9 @@ def _transaction(connection: Any, latch: Latch) -> Iterator[None]:
     kill_point("page.after_commit")
 
 
-def _insert(connection: Any, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+def _insert(
+    connection: Any, statement: str, shared: tuple[Any, ...], rows: Sequence[tuple[Any, ...]]
+) -> None:
     """Insert rows, many with one statement: other threads run on while it does.
 
     With a statement a row every row waits for the interpreter again, which a busy thread gives up
@@ -244,16 +257,22 @@ def _insert(connection: Any, statement: str, rows: Sequence[tuple[Any, ...]]) ->
     start = 0
     while start < len(rows):
         number = min(_ROWS_AT_ONCE, 1 << (len(rows) - start).bit_length() - 1)
-        values = chain.from_iterable(rows[start : start + number])
-        connection.execute(_for_rows(statement, number), tuple(values))
+        some = rows[start : start + number]
+        values = (*shared, *chain.from_iterable(some))
+        connection.execute(_for_rows(statement, len(shared), len(some[0]), number), values)
         start += number
 
 
-def _number(versions: Sequence[NewVersion], last_no: int) -> Iterator[tuple[NewVersion, int]]:
-    """Each version with its number; a grave has none and gets 0."""
+def _numbered(
+    versions: Sequence[NewVersion], last_no: int
+) -> dict[tuple[Any, ...], list[tuple[NewVersion, int]]]:
+    """Each version with its number, by kind; a grave has none and gets 0."""
+    kinds: dict[tuple[Any, ...], list[tuple[NewVersion, int]]] = {}
     for version in versions:
         last_no += is_content(version)
-        yield version, last_no if is_content(version) else 0
+        number = last_no if is_content(version) else 0
+        kinds.setdefault(_kind(version), []).append((version, number))
+    return kinds
 
 
 def _move_heads(connection: Any, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -267,15 +286,15 @@ def _batches(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 
 @lru_cache(maxsize=256)
-def _for_rows(statement: str, number: int) -> str:
-    """An INSERT of one row with numbered place holders, as one of that many rows."""
-    head, _, row = statement.partition("VALUES")
-    width = max(int(place) for place in _PLACE.findall(row))
+def _for_rows(statement: str, shared: int, width: int, number: int) -> str:
+    """A statement with `shared` values, which come first, for that many rows of that width.
 
-    def shifted(by: int) -> str:
-        return _PLACE.sub(lambda place: f"?{int(place[1]) + by}", row)
-
-    return head + "VALUES" + ",".join(shifted(index * width) for index in range(number))
+    Places without a number count on from the last one: one with a number costs a search through
+    all the others.
+    """
+    row = "(" + ", ".join("?" * width) + ")"
+    first = row.replace("?", f"?{shared + 1}", 1)
+    return statement.format(", ".join([first, *[row] * (number - 1)]))
 
 
 @lru_cache(maxsize=256)
