@@ -35,6 +35,9 @@ class Verdict(NamedTuple):
     note: str | None = None
 
 
+_NEW, _NEVER_SEEN = Verdict(CREATED, 1), Verdict(UNCHANGED, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Effects:
     """Rows to write; refused: index of a candidate to why the store's state refuses it."""
@@ -106,15 +109,14 @@ def _winners(candidates: Sequence[Candidate]) -> dict[bytes, int] | None:
 
     The highest source version wins, then source_updated_at, then the last position.
     """
+    if len({candidate.document_id for candidate in candidates}) == len(candidates):
+        return None
     winners: dict[bytes, int] = {}
-    doubled = False
     for index, candidate in enumerate(candidates):
         rival = winners.setdefault(candidate.document_id, index)
-        if rival != index:
-            doubled = True
-            if not older(candidate, candidates[rival]):
-                winners[candidate.document_id] = index
-    return winners if doubled else None
+        if rival != index and not older(candidate, candidates[rival]):
+            winners[candidate.document_id] = index
+    return winners
 
 
 def _beside(candidate: Candidate, winner: Candidate, heads: Heads) -> Verdict:
@@ -133,7 +135,7 @@ def _hash(candidate: Candidate) -> bytes | None:
 def _verdict(candidate: Candidate, head: Head | None) -> Verdict:
     gone = candidate.accepted is None
     if head is None:
-        return Verdict(UNCHANGED, 0) if gone else Verdict(CREATED, 1)
+        return _NEVER_SEEN if gone else _NEW
     if head.state == LIVE and _hash(candidate) == head.payload_hash:
         return Verdict(UNCHANGED, head.version)
     if _is_late(candidate, head):

@@ -7,6 +7,7 @@ simply read here. It holds nothing and ends with us, however we end: its input e
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import signal
@@ -33,6 +34,7 @@ from penstock.sdk.loader import load
 from penstock.telemetry import event
 
 _LENGTH_BYTES = 8
+_PIPE_BYTES = 1024 * 1024
 
 
 class Assignment(msgspec.Struct, array_like=True):
@@ -124,6 +126,7 @@ class ReadingProcess:
         )
         self._questions = cast(IO[bytes], self._process.stdin)
         self._answers = cast(IO[bytes], self._process.stdout)
+        _widen(self._questions, self._answers)
         self._lost = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="penstock-read")
         assignment = Assignment(
@@ -195,6 +198,16 @@ def _taken_up(source: IO[bytes]) -> tuple[RecordReader, Postmaster]:
     connection = assignment.connection
     reader = RecordReader(Installation(loaded, connection), assignment.stream)
     return reader, Postmaster(connection.workspace, connection.name, assignment.stream)
+
+
+def _widen(*pipes: IO[bytes]) -> None:
+    """Room for a page on its way, so that neither process waits for the other to take it in bits.
+
+    It goes without, where the system has no such thing or has given its user all there is.
+    """
+    for pipe in pipes:
+        with suppress(OSError, AttributeError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _send(pipe: IO[bytes], message: Any) -> None:

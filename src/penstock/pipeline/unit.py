@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from penstock.model.unit import (
     ArchivedPage,
     Checkpoint,
     ClosedLetter,
+    Head,
     Lease,
     NewLetter,
     Seal,
@@ -27,7 +28,7 @@ from penstock.model.unit import (
 )
 from penstock.pipeline.candidate import Candidate
 from penstock.pipeline.cleansing import cleansed
-from penstock.pipeline.decide import Effects, Heads, Verdict, effects, verdicts, wanted
+from penstock.pipeline.decide import Effects, Verdict, effects, verdicts, wanted
 from penstock.pipeline.letters import Subject
 from penstock.pipeline.stage import Stage
 from penstock.store.roles import Documents
@@ -97,7 +98,11 @@ class UnitWriter:
                     raise
                 stage.heads.clear()
                 continue
-            stage.unmoved = sum(map(partial(_is_unmoved, found), stage.candidates, decided))
+            stage.unmoved = sum(
+                _is_unmoved(candidate, found.get(candidate.document_id))
+                for candidate, verdict in zip(stage.candidates, decided, strict=True)
+                if verdict.outcome is Outcome.UPDATED
+            )
             return unit.counters
         raise AssertionError("unreachable")
 
@@ -134,9 +139,9 @@ def compose(stage: Stage, frame: Frame, decided: Sequence[Verdict], written: Eff
 
 def tally(stage: Stage, decided: Sequence[Verdict], written: Effects) -> Counters:
     """The counts of a page; both laws hold by construction and are asserted by the run."""
-    counts = dict.fromkeys(Outcome, 0)
-    for index, verdict in enumerate(decided):
-        counts[Outcome.REJECTED if index in written.refused else verdict.outcome] += 1
+    counts = Counter(verdict.outcome for verdict in decided)
+    counts.subtract(decided[index].outcome for index in written.refused)
+    counts[Outcome.REJECTED] += len(written.refused)
     counts[Outcome.UNCHANGED] += len(stage.repeated)
     counts[Outcome.REJECTED] += stage.rejected
     return Counters(
@@ -156,12 +161,10 @@ def tally(stage: Stage, decided: Sequence[Verdict], written: Effects) -> Counter
     )
 
 
-def _is_unmoved(heads: Heads, candidate: Candidate, verdict: Verdict) -> bool:
-    """Whether other content came with the same time of change."""
-    head = heads.get(candidate.document_id)
-    changed = verdict.outcome is Outcome.UPDATED and candidate.accepted is not None
+def _is_unmoved(candidate: Candidate, head: Head | None) -> bool:
+    """Whether an update brought other content with the same time of change."""
     return bool(
-        changed
+        candidate.accepted is not None
         and head is not None
         and candidate.source_updated_at is not None
         and candidate.source_updated_at == head.source_updated_at

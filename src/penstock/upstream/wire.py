@@ -291,7 +291,7 @@ def _exact(text: bytes, limit: int | None = None) -> Any:
 
 def _suspects(records: Sequence[bytes], values: list[Any], joined: bytes) -> Iterable[int]:
     """The places of the records that need a close look; none on nearly every page."""
-    found = {i for i, raw in enumerate(records) if raw.count(b"{") + raw.count(b"[") > DEPTH}
+    found = {i for i, brackets in enumerate(map(_brackets, records)) if brackets > DEPTH}
     if len(joined) > RECORD_BYTES:
         found |= {i for i, raw in enumerate(records) if len(raw) > RECORD_BYTES}
     if _may_be_endless(joined):
