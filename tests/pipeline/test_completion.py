@@ -12,7 +12,7 @@ import pytest
 from penstock import Gone, ingest, sync
 from penstock.sdk.connector import Connector
 from penstock.sdk.request import RouteRequest
-from penstock.upstream.client import MANY_AT_ONCE
+from penstock.upstream.request import MANY_AT_ONCE
 from tests.pipeline.plant import Plant, acme, customer, empty, page_of, to_customer
 
 MakePlant = Callable[..., Plant]

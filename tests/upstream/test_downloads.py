@@ -14,8 +14,9 @@ import pytest
 from penstock.errors import PageRefusedError, UpstreamError, UpstreamUnavailableError
 from penstock.sdk.request import Http
 from penstock.upstream import body
-from penstock.upstream.client import MANY_AT_ONCE, Client, Timeouts
+from penstock.upstream.client import Client, Timeouts
 from penstock.upstream.guard import Egress
+from penstock.upstream.request import MANY_AT_ONCE
 
 from .clock import FakeClock
 from .provider import Provider, Reply, answer, cut, page, raw, redirect, zipped

@@ -52,8 +52,10 @@ def expect_many_records() -> None:
 def opened(context: typer.Context) -> Iterator[App]:
     """The app on the chosen database, closed at the end."""
     chosen = settings(context)
+    gc.disable()  # what an import makes stays: looking for garbage in it takes a tenth of the start
     from penstock.app import App
 
+    gc.enable()
     with App.open(chosen, say=output.say) as app:
         output.hide_with(app.vault.redact)
         yield app

@@ -16,7 +16,7 @@ from penstock.errors import PenstockError
 from penstock.sdk.emit import Gone
 from penstock.sdk.request import RouteRequest
 from penstock.telemetry import carried
-from penstock.upstream.client import MANY_AT_ONCE
+from penstock.upstream.request import MANY_AT_ONCE
 from penstock.upstream.verdict import Verdict
 from penstock.upstream.wire import BadRecordError
 

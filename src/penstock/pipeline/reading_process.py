@@ -8,7 +8,6 @@ simply read here. It holds nothing and ends with us, however we end: its input e
 from __future__ import annotations
 
 import fcntl
-import gc
 import os
 import signal
 import subprocess
@@ -35,6 +34,8 @@ from penstock.telemetry import event
 
 _LENGTH_BYTES = 8
 _PIPE_BYTES = 1024 * 1024
+_PROGRAM = f"import gc; gc.disable(); import {__name__} as reading; reading.main()"
+"""Records are trees and free themselves, and what is imported stays: nothing there to collect."""
 
 
 class Assignment(msgspec.Struct, array_like=True):
@@ -120,7 +121,7 @@ class ReadingProcess:
     def __init__(self, installation: Installation, stream: str) -> None:
         loaded = installation.loaded
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "penstock.pipeline.reading_process"],
+            [sys.executable, "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -178,8 +179,6 @@ def main() -> None:
 
 def _read_on(source: IO[bytes], target: IO[bytes]) -> None:
     reader, postmaster = _taken_up(source)
-    gc.freeze()
-    gc.disable()  # records are trees and free themselves
     _send(target, Reading([], [], 0, 0, 0, 0, [], 0, {}))
     decoder = msgspec.msgpack.Decoder(Records)
     while (body := _receive(source)) is not None:
@@ -222,7 +221,3 @@ def _receive(pipe: IO[bytes]) -> bytes | None:
     length = int.from_bytes(head, "big")
     body = pipe.read(length)
     return body if len(head) == _LENGTH_BYTES and len(body) == length else None
-
-
-if __name__ == "__main__":
-    main()

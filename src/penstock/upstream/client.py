@@ -45,6 +45,7 @@ from penstock.upstream.pacing import UNPACED, Pacing
 from penstock.upstream.recording import FORM, Recorder
 from penstock.upstream.request import (
     CREDENTIAL_HEADERS,
+    MANY_AT_ONCE,
     Pair,
     Request,
     Response,
@@ -68,8 +69,6 @@ from penstock.vault.redaction import Redactor
 REDIRECTS = 5
 ERROR_BODY_BYTES = 64 * 1024
 ERROR_TEXT_CHARACTERS = 200
-MANY_AT_ONCE = 8
-"""Requests of one `send_many` on their way together; the connector's concurrency may be less."""
 
 _MOVED = frozenset({301, 302, 303, 307, 308})
 

@@ -22,6 +22,9 @@ _UTF_16 = frozenset({"utf-16", "utf-16le", "utf-16be"})
 CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 """Never stored with a request, and never sent on to another origin."""
 
+MANY_AT_ONCE = 8
+"""Requests of one `send_many` on their way together; the connector's concurrency may be less."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
