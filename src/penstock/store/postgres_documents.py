@@ -94,7 +94,7 @@ FROM documents WHERE document_id = ANY(%b)
 
 # Once for each unit with versions: their numbers, which only grow.
 NEXT_NUMBERS = """
-SELECT nextval(pg_get_serial_sequence('document_versions', 'version_no'))
+SELECT array_agg(nextval(pg_get_serial_sequence('document_versions', 'version_no')))
 FROM generate_series(1, %s)
 """
 
@@ -122,7 +122,7 @@ ON CONFLICT (sweep_no, document_id) DO UPDATE SET seen = excluded.seen
 # Once for each unit with versions: see `postgres_feed`.
 FEED_LATER = """
 INSERT INTO feed_inbox (txid, kind, refs)
-VALUES (pg_current_xact_id()::text::bigint, 'version', %s)
+VALUES (pg_current_xact_id()::text::bigint, 'version', %b)
 """
 
 # Once for each unit: most stores have no open letter, and then this one look is all.
@@ -199,9 +199,7 @@ class PostgresSession:
         # In one order for everybody, so that two who write the same documents do not lock each
         # other, each waiting for what the other has.
         versions = unit.versions
-        wanted = sum(map(is_content, versions))
-        found = self._connection.execute(NEXT_NUMBERS, (wanted,)).fetchall() if wanted else []
-        numbers = [number for (number,) in found]
+        numbers = self._next_numbers(sum(map(is_content, versions)))
         left = iter(numbers)
         numbered = [(version, next(left) if is_content(version) else 0) for version in versions]
 
@@ -248,6 +246,13 @@ class PostgresSession:
         """Insert or replace."""
         rows = [(sweep_no, document_id, seen) for document_id in sorted(document_ids)]
         self._merge("staged_sightings", _SIGHTING_COLUMNS, rows, SIGHT)
+
+    def _next_numbers(self, count: int) -> list[int]:
+        if not count:
+            return []
+        row = self._connection.execute(NEXT_NUMBERS, (count,), binary=True).fetchone()
+        numbers: list[int] = row[0]
+        return numbers
 
     def _merge(
         self, table: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], merge: str
