@@ -39,12 +39,12 @@ def settings(context: typer.Context) -> Settings:
 def expect_many_records() -> None:
     """Let the cycle collector look less often, and threads take turns sooner.
 
-    Records are trees and free themselves: at its default threshold the collector took a third of
-    an ingest's time. And the thread that commits should not wait 5 ms for each of its statements
-    while others fetch and read.
+    The thread that commits should not wait 5 ms for each of its statements while others fetch and
+    read.
     """
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 20)
+    from penstock.pipeline.collector import collect_seldom
+
+    collect_seldom()
     sys.setswitchinterval(0.0005)
 
 

@@ -27,7 +27,7 @@ from penstock.telemetry import event
 from penstock.work.lease import Held, take
 from penstock.work.team import Team
 
-SPAN = 2_000
+SPAN = 1_000
 """Versions in a span: a fraction of a second, and some megabytes."""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 import msgspec
 
 from penstock.errors import RouteFailedError, UsageError
+from penstock.pipeline.collector import collect_seldom
 from penstock.pipeline.derivation import Derived, Deriver, Span
 
 AHEAD = 2
@@ -141,7 +143,6 @@ def _decoded(answer: bytes) -> Derived:
 def _begin() -> None:
     """What a mapping prints must not stand among what the command prints, and of Ctrl-C the first
     process takes care."""
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(2, 1)
+    collect_seldom()
