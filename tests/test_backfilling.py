@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
-from penstock.app import App
+from penstock.app import App, serving
 from penstock.app.backfilling import Backfilling
 from penstock.app.serving import Serving
 from penstock.config import Settings
@@ -53,7 +53,7 @@ class Api(ThreadingHTTPServer):
     """Every slice has `pages` pages of one customer. asked: (stream, since), in order.
 
     at_once: the most requests that were under way together. meet: so many have to be, for any of
-    them to be answered.
+    them to be answered. heard: called with each request before it is answered.
     """
 
     daemon_threads = True
@@ -64,6 +64,7 @@ class Api(ThreadingHTTPServer):
         self.asked: list[tuple[str, str]] = []
         self.meet = threading.Barrier(1)
         self.reached = threading.Event()
+        self.heard: Callable[[str, str, int], None] = lambda _stream, _since, _page: None
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -76,6 +77,7 @@ class Api(ThreadingHTTPServer):
         page, since = int(query.get("cursor", "1")), query.get("since", "2026-02-01T00:00:00Z")
         self.asked.append((parts.path[1:], since))
         self.reached.set()
+        self.heard(*self.asked[-1], page)
         self.meet.wait(30)
         record = {"id": f"{parts.path[1:]} {since} {page}", "changed": since}
         return {"data": [record], "next": str(page + 1) if page < self.pages else None}
@@ -174,6 +176,32 @@ def test_partitions_never_take_every_worker(app: App, api: Api, tmp_path: Path) 
     serving.close(0)
 
 
+def test_the_only_worker_leaves_a_partition_for_a_stream_that_waits(
+    app: App, api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The partition goes on from its last page afterwards, and has not failed."""
+    monkeypatch.setattr(serving, "GIVE_WAY_US", 0)
+    api.pages = 4
+    connect(app, tmp_path, api)
+    assert Serving(app, Stop(), workers=1).run_once(grace_s=30)
+    view = start(app, days=1)
+
+    def heard(_stream: str, _since: str, _page: int) -> None:
+        if len(api.asked) == 2:
+            app.run_now("acme", "customers")
+
+    api.asked.clear()
+    api.heard = heard
+    assert Serving(app, Stop(), workers=1).run_once(grace_s=30)
+    of_the_past = [since.startswith("2026-01-01") for _, since in api.asked]
+    begun = of_the_past.index(False)
+    assert begun <= 3, "a page more may have been on its way"
+    assert of_the_past[begun : begun + 4] == [False] * 4
+    assert of_the_past[begun + 4 :] == [True] * len(of_the_past[begun + 4 :]) != []
+    done = app.read.backfill(view.backfill_no)
+    assert (done.is_complete, done.counters.created) == (True, 4)
+
+
 def test_live_requests_go_before_those_of_a_backfill(app: App, api: Api, tmp_path: Path) -> None:
     """Of three that always wait for the one pace, the live stream is served nearly alone."""
     api.pages = 12
@@ -233,7 +261,7 @@ def test_a_connector_that_no_longer_loads_pauses_the_backfill(
     (tmp_path / "acme.py").unlink()
     task = Task("default", "acme", "customers", f"backfill/{view.backfill_no}/2026-01-01")
     with pytest.raises(ConnectorError):
-        Backfilling(app).run(task, Stop())
+        Backfilling(app).run(task, Stop(), lambda: False)
     paused = app.read.backfill(view.backfill_no)
     assert paused.state == "paused"
     assert "acme.py" in (paused.reason or "")

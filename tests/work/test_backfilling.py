@@ -360,6 +360,18 @@ def test_a_worker_that_is_stopped_leaves_the_partition_to_the_next_one(works: Wo
     assert works.partition(number).counters.created == 10
 
 
+def test_a_partition_gives_way_at_its_next_page_and_has_not_failed(works: Works) -> None:
+    number = works.backfill()
+    runner = PartitionRunner(works.plant.runner(), works.stop, crowded=lambda: True)
+    report = runner.run("customers", works.partition(number).part.partition)
+    assert report is not None
+    assert report.reason == "stopped"
+    left = works.partition(number)
+    assert (left.state, left.failures, left.counters.created) == (PartitionState.WAITING, 0, 2)
+    works.pull(number)
+    assert works.partition(number).counters.created == 10
+
+
 # ── who pulls what ──
 
 

@@ -315,14 +315,17 @@ class App:
         return back_up(self.store, self.settings, file)
 
     @contextmanager
-    def partitions(self, name: str, stop: Stop) -> Iterator[PartitionRunner]:
+    def partitions(
+        self, name: str, stop: Stop, crowded: Callable[[], bool] = lambda: False
+    ) -> Iterator[PartitionRunner]:
         """What pulls partitions of a connection's backfills: behind its streams in the shared pace,
-        in any number of threads. Raises MendError for what a person must change first."""
+        in any number of threads. crowded: see `PartitionRunner`. Raises MendError for what a person
+        must change first."""
         installation = self.wiring.installation(name)
         check_backfills(installation.connection)
         secrets = self.wiring.secrets(name)
         with self.wiring.client(installation, secrets, Priority.BACKFILL) as client:
-            yield PartitionRunner(self._runner(installation, client), stop)
+            yield PartitionRunner(self._runner(installation, client), stop, crowded)
 
     def pause_stream(self, name: str, stream: str) -> bool:
         """No run by itself until it is resumed; False where it is paused already. Raises UsageError

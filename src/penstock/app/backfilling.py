@@ -91,11 +91,11 @@ class Backfilling:
         with app.partitions(view.connection, stop) as runner:
             return Pulling(app, runner, stop, view, show).run()
 
-    def run(self, task: Task, stop: Stop) -> RunReport | None:
+    def run(self, task: Task, stop: Stop, crowded: Callable[[], bool]) -> RunReport | None:
         """Make an attempt at a partition. Where a person must change something first, its backfill
-        is paused with that reason, and the error raised."""
+        is paused with that reason, and the error raised. crowded: see `PartitionRunner`."""
         try:
-            with self.app.partitions(task.connection, stop) as runner:
+            with self.app.partitions(task.connection, stop, crowded) as runner:
                 return runner.run(task.stream, task.partition)
         except MendError as error:
             number = number_of(task.partition)

@@ -38,6 +38,9 @@ FORGOTTEN_AFTER_US = 24 * 3600 * 1_000_000
 
 MOST_WORKERS = 256
 
+GIVE_WAY_US = 5 * 1_000_000
+"""Streams that have waited so long for a worker get that of a partition at its next page."""
+
 _SECOND_US = 1_000_000
 
 
@@ -125,13 +128,19 @@ class Serving:
         """Run what is due; what keeps it from running is written where the stream stands."""
         app = self.of(task.workspace)
         if task.partition:
-            Backfilling(app).run(task, self.stop)
+            Backfilling(app).run(task, self.stop, self.crowded)
             return
         try:
             app.run_due(task.connection, task.stream, self.stop)
         except PenstockError as error:
             self._cannot_run(task, error)
             raise
+
+    def crowded(self) -> bool:
+        """Whether streams have been due for a while and nobody here is free to run them."""
+        if self.runner.busy < self.workers:
+            return False
+        return bool(self.app.store.agenda.due(self._now() - GIVE_WAY_US, 1))
 
     def of(self, workspace: str) -> App:
         """The app on another workspace; it waits no longer than the stop lets it."""

@@ -14,49 +14,15 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from penstock.store import schema, view_sql
-from penstock.store.agenda import SqlAgenda
-from penstock.store.archive import SqlArchive
-from penstock.store.backfills import SqlBackfills
-from penstock.store.connections import SqlConnections
 from penstock.store.engines import Engines
-from penstock.store.held_pages import SqlHeldPages
-from penstock.store.letters import SqlLetters
-from penstock.store.notices import SqlNotices
-from penstock.store.pace import SqlPace
 from penstock.store.postgres_backup import back_up
 from penstock.store.postgres_copy import take_over
 from penstock.store.postgres_documents import PostgresDocuments, driver
 from penstock.store.postgres_engine import open_engines, refuse_unfit, shown, version
 from penstock.store.postgres_feed import PostgresFeed
-from penstock.store.reader import SqlReader
-from penstock.store.roles import (
-    Archive,
-    Connections,
-    Documents,
-    Feed,
-    HeldPages,
-    Letters,
-    Pace,
-    Reader,
-    Runs,
-    Sealed,
-    Shapes,
-    Streams,
-    Sweeps,
-    Tokens,
-    Views,
-)
 from penstock.store.rows import CopiedTable, StoreFacts
-from penstock.store.runs import SqlRuns
-from penstock.store.sealed import SqlSealed
-from penstock.store.shapes import SqlShapes
 from penstock.store.snapshot import Snapshot
-from penstock.store.streams import SqlStreams
-from penstock.store.sweeps import SqlSweeps
-from penstock.store.tokens import SqlTokens
-from penstock.store.views import SqlViews
-from penstock.store.work_roles import Agenda, Backfills, Notices, Workers
-from penstock.store.workers import SqlWorkers
+from penstock.store.sql_roles import SqlRoles
 
 _SIZE = text("""
 SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class
@@ -67,51 +33,13 @@ WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
 _CLOCK = text("SELECT clock_timestamp()")
 
 
-class PostgresStore:
+class PostgresStore(SqlRoles):
     """Role `Store` on a PostgreSQL database. Made by `open`, closed by `close` or a with-block."""
 
-    documents: Documents
-    streams: Streams
-    runs: Runs
-    connections: Connections
-    tokens: Tokens
-    sealed: Sealed
-    letters: Letters
-    reader: Reader
-    archive: Archive
-    feed: Feed
-    held_pages: HeldPages
-    sweeps: Sweeps
-    pace: Pace
-    shapes: Shapes
-    backfills: Backfills
-    agenda: Agenda
-    workers: Workers
-    notices: Notices
-    views: Views
-
     def __init__(self, url: str, engines: Engines) -> None:
-        documents = PostgresDocuments(engines)
-        self.documents = documents
-        self.streams = SqlStreams(engines)
-        self.runs = SqlRuns(engines)
-        self.connections = SqlConnections(engines)
-        self.tokens = SqlTokens(engines)
-        self.sealed = SqlSealed(engines)
-        self.letters = SqlLetters(engines, documents.write_letters)
-        self.reader = SqlReader(engines)
-        self.archive = SqlArchive(engines)
-        self.feed = PostgresFeed(engines)
-        self.held_pages = SqlHeldPages(engines)
-        self.sweeps = SqlSweeps(engines)
-        self.pace = SqlPace(engines)
-        self.shapes = SqlShapes(engines)
-        self.backfills = SqlBackfills(engines)
-        self.agenda = SqlAgenda(engines)
-        self.workers = SqlWorkers(engines)
-        self.notices = SqlNotices(engines)
-        self.views = SqlViews(engines, view_sql.Postgres())
-
+        super().__init__(
+            engines, PostgresDocuments(engines), PostgresFeed(engines), view_sql.Postgres()
+        )
         self._url = url
         self._engines = engines
 

@@ -12,98 +12,24 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from penstock.store import schema, view_sql
-from penstock.store.agenda import SqlAgenda
-from penstock.store.archive import SqlArchive
-from penstock.store.backfills import SqlBackfills
-from penstock.store.connections import SqlConnections
 from penstock.store.engines import Engines
 from penstock.store.feed import SqlFeed
-from penstock.store.held_pages import SqlHeldPages
-from penstock.store.letters import SqlLetters
-from penstock.store.notices import SqlNotices
-from penstock.store.pace import SqlPace
-from penstock.store.reader import SqlReader
-from penstock.store.roles import (
-    Archive,
-    Connections,
-    Documents,
-    Feed,
-    HeldPages,
-    Letters,
-    Pace,
-    Reader,
-    Runs,
-    Sealed,
-    Shapes,
-    Streams,
-    Sweeps,
-    Tokens,
-    Views,
-)
 from penstock.store.rows import StoreFacts
-from penstock.store.runs import SqlRuns
-from penstock.store.sealed import SqlSealed
-from penstock.store.shapes import SqlShapes
 from penstock.store.snapshot import Snapshot
+from penstock.store.sql_roles import SqlRoles
 from penstock.store.sqlite_backup import back_up
 from penstock.store.sqlite_build import TEXT, VERSION, hazard
 from penstock.store.sqlite_documents import SqliteDocuments
 from penstock.store.sqlite_engine import open_engines, settings
 from penstock.store.sqlite_error import translated
 from penstock.store.sqlite_file import DatabaseFile
-from penstock.store.streams import SqlStreams
-from penstock.store.sweeps import SqlSweeps
-from penstock.store.tokens import SqlTokens
-from penstock.store.views import SqlViews
-from penstock.store.work_roles import Agenda, Backfills, Notices, Workers
-from penstock.store.workers import SqlWorkers
 
 
-class SqliteStore:
+class SqliteStore(SqlRoles):
     """Role `Store` on one SQLite file. Made by `open`, closed by `close` or a with-block."""
 
-    documents: Documents
-    streams: Streams
-    runs: Runs
-    connections: Connections
-    tokens: Tokens
-    sealed: Sealed
-    letters: Letters
-    reader: Reader
-    archive: Archive
-    feed: Feed
-    held_pages: HeldPages
-    sweeps: Sweeps
-    pace: Pace
-    shapes: Shapes
-    backfills: Backfills
-    agenda: Agenda
-    workers: Workers
-    notices: Notices
-    views: Views
-
     def __init__(self, url: str, file: DatabaseFile, engines: Engines) -> None:
-        documents = SqliteDocuments(engines)
-        self.documents = documents
-        self.streams = SqlStreams(engines)
-        self.runs = SqlRuns(engines)
-        self.connections = SqlConnections(engines)
-        self.tokens = SqlTokens(engines)
-        self.sealed = SqlSealed(engines)
-        self.letters = SqlLetters(engines, documents.write_letters)
-        self.reader = SqlReader(engines)
-        self.archive = SqlArchive(engines)
-        self.feed = SqlFeed(engines)
-        self.held_pages = SqlHeldPages(engines)
-        self.sweeps = SqlSweeps(engines)
-        self.pace = SqlPace(engines)
-        self.shapes = SqlShapes(engines)
-        self.backfills = SqlBackfills(engines)
-        self.agenda = SqlAgenda(engines)
-        self.workers = SqlWorkers(engines)
-        self.notices = SqlNotices(engines)
-        self.views = SqlViews(engines, view_sql.Sqlite())
-
+        super().__init__(engines, SqliteDocuments(engines), SqlFeed(engines), view_sql.Sqlite())
         self._url = url
         self._file = file
         self._engines = engines

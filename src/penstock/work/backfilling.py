@@ -96,11 +96,13 @@ def _may_pass(stopped: PenstockError) -> bool:
 class PartitionRunner:
     """Pulls partitions of the backfills of one connection, in any number of threads.
 
-    runner: of the connection. stop: ends every partition at its next page.
+    runner: of the connection. stop: ends every partition at its next page. crowded: whether streams
+    wait for the worker that pulls it; asked after each page.
     """
 
     runner: StreamRunner
     stop: Stop
+    crowded: Callable[[], bool] = lambda: False
     chance: Callable[[], float] = random.random
 
     def run(self, stream: str, partition: str) -> RunReport | None:
@@ -146,13 +148,15 @@ class PartitionRunner:
         return report
 
     def _between_pages(self, lease: Lease) -> None:
-        """Raises StoppedError where nothing more of the backfill is to be pulled."""
+        """Raises StoppedError where nothing more of the partition is to be pulled now."""
         self.stop.between_pages()
         number = number_of(lease.partition)
         assert number is not None  # it was begun
         state = self.runner.store.backfills.state(lease.workspace, number)
         if state is not BackfillState.RUNNING:
             raise StoppedError(f"backfill {number} is {state}; what it has pulled so far is stored")
+        if self.crowded():
+            raise StoppedError("streams were due and no worker was free; it goes on after them")
 
     def _end(self, lease: Lease, begun: StoredPartition, stopped: PenstockError | None) -> None:
         """Write down what the attempt came to, unless it was somebody else's to end."""
