@@ -10,8 +10,11 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import make_url
 
+from penstock.clock import SystemClock
+from penstock.errors import StoreUnavailableError
 from penstock.store.postgres import PostgresStore
 from penstock.testing.store_worker import Worker
+from penstock.work.lease import take
 from tests.database import empty_schema
 
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
@@ -117,3 +120,18 @@ def test_a_commit_without_an_answer_is_there_once(
     state = store.streams.get("default", "acme", "invoices")
     assert state is not None
     assert state.unit_no == 4
+
+
+@pytest.mark.parametrize("passing", [True, False], ids=["it was claimed", "it was not"])
+def test_a_claim_without_an_answer_blocks_nobody(
+    wire_and_store: tuple[Wire, PostgresStore], passing: bool
+) -> None:
+    """Who claimed does not know that the lease is theirs, and the process lives on."""
+    wire, store = wire_and_store
+    place = ("default", "acme", "invoices")
+    wire.passing = passing
+    with pytest.raises(StoreUnavailableError):
+        take(store.streams, *place, wait_s=0, clock=SystemClock())
+    assert wire.broke == 1
+    held = take(store.streams, *place, wait_s=0, clock=SystemClock())
+    assert held.lease.epoch == (2 if passing else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -83,8 +84,23 @@ def _try(streams: Streams, free: Lease, me: Owner, clock: Clock) -> Held | None:
             dead_owner=dead,
         )
     wanted = replace(free, until=now + LEASE)
-    state = streams.claim(wanted, now=times.microseconds(now), held_by=dead)
+    try:
+        state = streams.claim(wanted, now=times.microseconds(now), held_by=dead)
+    except StoreUnavailableError:
+        _give_back_unseen(streams, free.owner)
+        raise
     return None if state is None else Held(replace(wanted, epoch=state.epoch), state)
+
+
+def _give_back_unseen(streams: Streams, owner: str) -> None:
+    """The claim may have gone through and only its answer been lost; nobody would know it is ours.
+
+    Where the store does not answer now either, the lease has to run out.
+    """
+    for _ in range(GIVE_BACK_ATTEMPTS):
+        with suppress(StoreUnavailableError):
+            streams.release_all(owner)
+            return
 
 
 def _dead_owner(state: StreamState | None, me: Owner) -> str | None:
