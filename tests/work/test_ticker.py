@@ -18,11 +18,12 @@ from penstock.model.unit import Lease
 from penstock.store.roles import Store
 from penstock.store.rows import PlannedStream
 from penstock.testing.store_worker import connection
+from penstock.work import obituary
 from penstock.work.owner import Owner
 from penstock.work.service import Service
 from penstock.work.stop import Stop
 from penstock.work.task import Task
-from penstock.work.ticker import DEAD_S, Ticker
+from penstock.work.ticker import Ticker
 from tests.database import url_in
 from tests.upstream.clock import FakeClock
 
@@ -124,7 +125,7 @@ def test_a_stream_left_by_a_dead_process_of_this_host_is_offered_at_once(
     assert streams(tray) == ["left"]
     tray.taken.clear()
     assert ticker.tick() == 0  # not at every look
-    clock.advance(DEAD_S)
+    clock.advance(obituary.LOOK_S)
     assert ticker.tick() == 1
 
 

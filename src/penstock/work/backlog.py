@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from penstock.clock import Clock
 from penstock.store.work_roles import Backfills
-from penstock.work.owner import dead_among
+from penstock.work.obituary import Obituary
 from penstock.work.task import Task
-from penstock.work.ticker import DEAD_S
 
 
 @dataclass(slots=True)
@@ -18,7 +17,10 @@ class Backlog:
     backfills: Backfills
     clock: Clock
     backfill_no: int | None = None
-    looked_for_dead: float = float("-inf")
+    obituary: Obituary = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.obituary = Obituary(self.clock)
 
     def due(self, now: int, limit: int) -> list[Task]:
         """At most so many, those that a dead process of this host holds among them and first."""
@@ -30,13 +32,9 @@ class Backlog:
 
     def left_by_the_dead(self) -> list[Task]:
         """Partitions whose lease is not over but whose owner is."""
-        if self.clock.monotonic() - self.looked_for_dead < DEAD_S:
-            return []
-        self.looked_for_dead = self.clock.monotonic()
-        held = self.backfills.held(self.backfill_no)
-        dead = dead_among(lease.owner for lease in held)
+        held = self.obituary.read(
+            lambda: self.backfills.held(self.backfill_no), lambda lease: lease.owner
+        )
         return [
-            Task(lease.workspace, lease.connection, lease.stream, lease.partition)
-            for lease in held
-            if lease.owner in dead
+            Task(lease.workspace, lease.connection, lease.stream, lease.partition) for lease in held
         ]

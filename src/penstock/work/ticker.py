@@ -11,18 +11,18 @@ from penstock.clock import Clock
 from penstock.model import times
 from penstock.store.rows import DueStream
 from penstock.store.work_roles import Agenda
-from penstock.work.owner import dead_among
+from penstock.work.obituary import Obituary
 from penstock.work.task import Task
 
 LOOK_S = 1.0
 """Between two looks: a person or a commit may make a stream due at any moment."""
 
-DEAD_S = 5.0
-"""Between two looks for dead owners of leases on this host."""
-
 WIDE = 4
 """So many times the room is looked at, in random order: workers that look at the same moment do not
 all reach for the same streams."""
+
+MOST_HELD = 10_000
+"""Leases whose owners are looked up at once."""
 
 
 class Carrier(Protocol):
@@ -50,7 +50,10 @@ class Ticker:
     more: Callable[[int, int], Sequence[Task]] = lambda _now, _limit: ()
     turn: Callable[[], bool] = lambda: True
     chance: Random = field(default_factory=Random)
-    looked_for_dead: float = float("-inf")
+    obituary: Obituary = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.obituary = Obituary(self.clock)
 
     def tick(self) -> int:
         """Offer what is due; how much was taken."""
@@ -73,12 +76,9 @@ class Ticker:
 
     def left_by_the_dead(self, now: int) -> list[DueStream]:
         """Streams whose lease is not over but whose owner is, as far as this host can tell."""
-        if self.clock.monotonic() - self.looked_for_dead < DEAD_S:
-            return []
-        self.looked_for_dead = self.clock.monotonic()
-        held = self.agenda.held(now, 10_000)
-        dead = dead_among(row.lease_owner for row in held)
-        return [row for row in held if row.lease_owner in dead]
+        return self.obituary.read(
+            lambda: self.agenda.held(now, MOST_HELD), lambda row: row.lease_owner
+        )
 
     def _offer(self, tasks: Sequence[Task]) -> int:
         return self.carrier.offer(tasks) if tasks else 0
