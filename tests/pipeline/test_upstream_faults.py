@@ -166,7 +166,7 @@ def test_a_run_knows_one_contract_and_each_version_tells_which(
 
     def newer_from_here(request: httpx2.Request) -> httpx2.Response:
         newer = Contract(replace(CUSTOMER, version="1.1"))
-        monkeypatch.setitem(registry._CONTRACTS, "customer", newer)
+        monkeypatch.setitem(registry._contracts, "customer", newer)
         return provider.page(request)
 
     plant = make_plant(acme(mapping))

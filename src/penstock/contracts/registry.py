@@ -6,31 +6,47 @@ A new document type is a `Description` in its family's module and one line here.
 from __future__ import annotations
 
 from difflib import get_close_matches
+from threading import Lock
 
 from penstock.contracts.banking import BANK_ACCOUNT, BANK_TRANSACTION
 from penstock.contracts.catalogue import OTHER_WORDS, TYPES
 from penstock.contracts.contract import Contract
+from penstock.contracts.description import Description
 from penstock.contracts.parties import CUSTOMER
 from penstock.contracts.sales import INVOICE, PAYMENT
 from penstock.errors import UnknownDocumentTypeError
 
-_CONTRACTS = {
-    description.document_type: Contract(description)
+_DESCRIPTIONS = {
+    description.document_type: description
     for description in (CUSTOMER, BANK_ACCOUNT, INVOICE, PAYMENT, BANK_TRANSACTION)
 }
+_contracts: dict[str, Contract] = {}
+_making = Lock()
 
 
 def contract(document_type: str) -> Contract:
-    """The contract of that name. Raises UnknownDocumentTypeError, which names near ones."""
+    """The contract of that name, made when it is first asked for: a run needs one or two of them.
+
+    Raises UnknownDocumentTypeError, which names near ones.
+    """
     try:
-        return _CONTRACTS[document_type]
+        description = _DESCRIPTIONS[document_type]
     except (KeyError, TypeError):
         raise UnknownDocumentTypeError(_answer(document_type)) from None
+    return _contracts.get(document_type) or _made(description)
 
 
 def types() -> tuple[str, ...]:
     """The document types that are served, in the order of the catalogue."""
-    return tuple(_CONTRACTS)
+    return tuple(_DESCRIPTIONS)
+
+
+def _made(description: Description) -> Contract:
+    with _making:
+        name = description.document_type
+        if name not in _contracts:
+            _contracts[name] = Contract(description)
+        return _contracts[name]
 
 
 def _answer(name: object) -> str:
