@@ -269,8 +269,10 @@ def _numbered(
     """Each version with its number, by kind; a grave has none and gets 0."""
     kinds: dict[tuple[Any, ...], list[tuple[NewVersion, int]]] = {}
     for version in versions:
-        last_no += is_content(version)
-        number = last_no if is_content(version) else 0
+        number = 0
+        if is_content(version):
+            last_no += 1
+            number = last_no
         kinds.setdefault(_kind(version), []).append((version, number))
     return kinds
 
