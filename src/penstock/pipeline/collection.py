@@ -1,7 +1,7 @@
 """Pages of a collection endpoint; what is still to come is fetched and read meanwhile.
 
 A thread fetches the next page and takes it apart while this one is worked on. Where much is new,
-a process of its own maps and examines the records of the next page while this one is committed.
+a process of its own maps and examines the records of the next pages while this one is committed.
 """
 
 from __future__ import annotations

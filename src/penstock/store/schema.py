@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 from sqlalchemy import Connection, delete, insert, inspect, select, text
 
@@ -92,8 +93,13 @@ def state(connection: Connection) -> SchemaState:
 
 def create(connection: Connection) -> None:
     """Make all tables of the wanted revision in an empty database, in the caller's transaction."""
-    metadata.create_all(connection, tables=tables_of(connection.dialect.name), checkfirst=False)
-    if connection.dialect.name == "postgresql":
+    dialect = connection.dialect.name
+    tables = tables_of(dialect)
+    for index in chain.from_iterable(table.indexes for table in tables):
+        # Naming another dialect beside the tables would import it at every start.
+        index.dialect_options[dialect]["where"] = index.dialect_options["sqlite"]["where"]
+    metadata.create_all(connection, tables=tables, checkfirst=False)
+    if dialect == "postgresql":
         queue_tables.make(connection)
     connection.execute(insert(revision).values(version_num=WANTED))
 

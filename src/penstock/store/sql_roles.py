@@ -54,45 +54,25 @@ class HotDocuments(Documents, Protocol):
 class SqlRoles:
     """The roles of a store. What a backend does in its own way is handed over."""
 
-    documents: Documents
-    streams: Streams
-    runs: Runs
-    connections: Connections
-    tokens: Tokens
-    sealed: Sealed
-    letters: Letters
-    reader: Reader
-    archive: Archive
-    feed: Feed
-    held_pages: HeldPages
-    sweeps: Sweeps
-    pace: Pace
-    shapes: Shapes
-    backfills: Backfills
-    agenda: Agenda
-    workers: Workers
-    notices: Notices
-    views: Views
-
     def __init__(
         self, engines: Engines, documents: HotDocuments, feed: Feed, dialect: view_sql.Dialect
     ) -> None:
-        self.documents = documents
-        self.streams = SqlStreams(engines)
-        self.runs = SqlRuns(engines)
-        self.connections = SqlConnections(engines)
-        self.tokens = SqlTokens(engines)
-        self.sealed = SqlSealed(engines)
-        self.letters = SqlLetters(engines, documents.write_letters)
-        self.reader = SqlReader(engines)
-        self.archive = SqlArchive(engines)
-        self.feed = feed
-        self.held_pages = SqlHeldPages(engines)
-        self.sweeps = SqlSweeps(engines)
-        self.pace = SqlPace(engines)
-        self.shapes = SqlShapes(engines)
-        self.backfills = SqlBackfills(engines)
-        self.agenda = SqlAgenda(engines)
-        self.workers = SqlWorkers(engines)
-        self.notices = SqlNotices(engines)
-        self.views = SqlViews(engines, dialect)
+        self.documents: Documents = documents
+        self.streams: Streams = SqlStreams(engines)
+        self.runs: Runs = SqlRuns(engines)
+        self.connections: Connections = SqlConnections(engines)
+        self.tokens: Tokens = SqlTokens(engines)
+        self.sealed: Sealed = SqlSealed(engines)
+        self.letters: Letters = SqlLetters(engines, documents.write_letters)
+        self.reader: Reader = SqlReader(engines)
+        self.archive: Archive = SqlArchive(engines)
+        self.feed: Feed = feed
+        self.held_pages: HeldPages = SqlHeldPages(engines)
+        self.sweeps: Sweeps = SqlSweeps(engines)
+        self.pace: Pace = SqlPace(engines)
+        self.shapes: Shapes = SqlShapes(engines)
+        self.backfills: Backfills = SqlBackfills(engines)
+        self.agenda: Agenda = SqlAgenda(engines)
+        self.workers: Workers = SqlWorkers(engines)
+        self.notices: Notices = SqlNotices(engines)
+        self.views: Views = SqlViews(engines, dialect)

@@ -2,7 +2,8 @@
 
 Instants are integers (microseconds since 1970 in UTC), identities and hashes raw bytes, canonical
 content and provider bytes are BLOB or BYTEA, JSON of our own is ASCII text. Money never appears as
-a column. A change here needs a revision in `migrations` that leads to the same tables.
+a column. A change here needs a revision in `migrations` that leads to the same tables. What an
+index is limited to is said for SQLite alone, see `schema.create`.
 """
 
 from __future__ import annotations
@@ -35,11 +36,7 @@ _NEW_COUNTERS = {"unmarked", "absent"}
 
 def tables_of(dialect: str) -> list[Table]:
     """The tables of a database of that dialect, in the order to make them."""
-    tables = [t for t in metadata.sorted_tables if t.info.get("dialect", dialect) == dialect]
-    for index in (index for table in tables for index in table.indexes):
-        # Said below for SQLite alone, for naming a dialect there imports it at every start.
-        index.dialect_options[dialect]["where"] = index.dialect_options["sqlite"]["where"]
-    return tables
+    return [t for t in metadata.sorted_tables if t.info.get("dialect", dialect) == dialect]
 
 
 # SQLite makes only a column of the very type INTEGER the row's own number.

@@ -32,9 +32,9 @@ class Backlog:
 
     def left_by_the_dead(self) -> list[Task]:
         """Partitions whose lease is not over but whose owner is."""
-        held = self.obituary.read(
+        left = self.obituary.read(
             lambda: self.backfills.held(self.backfill_no), lambda lease: lease.owner
         )
         return [
-            Task(lease.workspace, lease.connection, lease.stream, lease.partition) for lease in held
+            Task(lease.workspace, lease.connection, lease.stream, lease.partition) for lease in left
         ]

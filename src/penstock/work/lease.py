@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -62,9 +63,13 @@ def give_back(streams: Streams, lease: Lease) -> None:
 
     Raises StoreUnavailableError where the store does not answer at all.
     """
+    _insist(lambda: streams.release(lease))
+
+
+def _insist(give_back: Callable[[], object]) -> None:
     for attempt in range(1, GIVE_BACK_ATTEMPTS + 1):
         try:
-            streams.release(lease)
+            give_back()
             return
         except StoreUnavailableError:
             if attempt == GIVE_BACK_ATTEMPTS:
@@ -87,20 +92,12 @@ def _try(streams: Streams, free: Lease, me: Owner, clock: Clock) -> Held | None:
     try:
         state = streams.claim(wanted, now=times.microseconds(now), held_by=dead)
     except StoreUnavailableError:
-        _give_back_unseen(streams, free.owner)
+        # The claim may have gone through and only its answer been lost: nobody would know it is
+        # ours. Where the store does not answer now either, the lease has to run out.
+        with suppress(StoreUnavailableError):
+            _insist(lambda: streams.release_all(free.owner))
         raise
     return None if state is None else Held(replace(wanted, epoch=state.epoch), state)
-
-
-def _give_back_unseen(streams: Streams, owner: str) -> None:
-    """The claim may have gone through and only its answer been lost; nobody would know it is ours.
-
-    Where the store does not answer now either, the lease has to run out.
-    """
-    for _ in range(GIVE_BACK_ATTEMPTS):
-        with suppress(StoreUnavailableError):
-            streams.release_all(owner)
-            return
 
 
 def _dead_owner(state: StreamState | None, me: Owner) -> str | None:
